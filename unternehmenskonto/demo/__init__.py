@@ -1,1 +1,1 @@
-"""The demonstration: an own database, an identity provider, an online service, an authority and a mail catcher."""
+"""The demonstration: database, identity provider, online service, authority and mail catcher of its own."""

@@ -1,7 +1,7 @@
 """Where each piece of the demonstration listens.
 
-Every piece has a loopback host of its own: cookies and Clear-Site-Data know hosts but no ports, so two pieces on one
-host would overwrite each other's session. See docs/decisions/0002-loopback-addresses.md.
+Every piece has a loopback host of its own: cookies and Clear-Site-Data know hosts but no ports, so two
+pieces on one host would overwrite each other's session. See docs/decisions/0002-loopback-addresses.md.
 """
 
 import os
