@@ -1,0 +1,95 @@
+"""A real PostgreSQL for the whole run, made by the migrations; each test in a transaction of its own."""
+
+import base64
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from sqlalchemy import Connection
+from sqlalchemy.orm import scoped_session, sessionmaker
+
+from unternehmenskonto import create_app, keys
+from unternehmenskonto.db import db
+from unternehmenskonto.demo.database import EmbeddedPostgres
+from unternehmenskonto.settings import Settings
+
+BASE_URL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty database: the server of DATABASE_URL if one is named, else an embedded one."""
+    named = os.environ.get("DATABASE_URL")
+    if named:
+        yield named
+        return
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), fsync=False)
+    yield server.start()
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        base_url=BASE_URL,
+        database_url=database_url,
+        secret_key=secrets.token_hex(32),
+        encryption_key=base64.b64encode(secrets.token_bytes(32)).decode(),
+        pairwise_secret=secrets.token_hex(32),
+        attachment_dir=tmp_path_factory.mktemp("attachments"),
+        outbound_hosts=("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "localhost"),
+        smtp_security="none",
+        log_level="WARNING",
+    )
+
+
+@pytest.fixture(scope="session")
+def session_app(settings: Settings) -> Iterator[Flask]:
+    """The application on a migrated database."""
+    app = create_app(settings)
+    app.config.update(TESTING=False, WTF_CSRF_ENABLED=True)
+    with app.app_context():
+        upgrade()
+        keys.ensure_keys()
+        db.session.commit()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def connection(session_app: Flask) -> Iterator[Connection]:
+    """One connection whose transaction is thrown away after the test."""
+    with session_app.app_context():
+        engine = db.engine
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        yield connection
+        transaction.rollback()
+
+
+@pytest.fixture
+def app(session_app: Flask, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """The application inside the test's transaction; what it commits is a savepoint."""
+    factory = sessionmaker(bind=connection, join_transaction_mode="create_savepoint")
+    session = scoped_session(factory)
+    monkeypatch.setattr(db, "session", session)
+    session_app.extensions["key_ring"] = None
+    with session_app.app_context():
+        yield session_app
+    session.remove()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path

@@ -1,0 +1,163 @@
+"""The audit log: a closed list of events, append-only, sealed into a hash chain.
+
+An event is written in the transaction of the act it tells of. A job seals the events that are not yet in
+the chain (a lock on the chain's end for each act would make all deliveries wait for each other).
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, exists, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from unternehmenskonto.db import Base, db, new_id, now
+
+#: Event -> the fields it may carry. Names of things only; never contents, names of people or secrets.
+EVENTS: dict[str, frozenset[str]] = {
+    "login.succeeded": frozenset({"identity_provider", "assurance_level"}),
+    "login.refused": frozenset({"identity_provider", "reason"}),
+    "login.company_changed": frozenset(),
+    "session.ended": frozenset({"reason"}),
+    "company.founded": frozenset({"identity_provider"}),
+    "company.updated": frozenset({"fields"}),
+    "membership.joined": frozenset({"membership_id"}),
+    "membership.roles_changed": frozenset({"membership_id", "before", "after"}),
+    "membership.ended": frozenset({"membership_id"}),
+    "person.email_changed": frozenset(),
+    "service.applied": frozenset({"service", "change"}),
+    "consent.given": frozenset({"service", "claims"}),
+    "consent.refused": frozenset({"service"}),
+    "claims.disclosed": frozenset({"service", "claims"}),
+    "code.issued": frozenset({"service"}),
+    "code.replayed": frozenset({"service"}),
+    "token.issued": frozenset({"service", "scope", "grant_type"}),
+    "client.refused": frozenset({"service", "reason"}),
+    "provider.logged_out": frozenset({"service"}),
+    "message.delivered": frozenset({"message_id", "sequence_number", "kind", "service"}),
+    "message.opened": frozenset({"message_id"}),
+    "message.first_retrieved": frozenset({"message_id"}),
+    "message.marked_unread": frozenset({"message_id"}),
+    "message.archived": frozenset({"message_id"}),
+    "message.restored": frozenset({"message_id"}),
+    "attachment.downloaded": frozenset({"message_id", "attachment_id"}),
+    "attachment.damaged": frozenset({"message_id", "attachment_id"}),
+    "notice.sent": frozenset({"notice_id", "kind"}),
+    "notice.failed": frozenset({"notice_id", "kind", "reason"}),
+    "job.retried": frozenset({"job_id", "task"}),
+    "key.made": frozenset({"kid"}),
+}
+GENESIS = bytes(32)
+SEAL_BATCH = 1000
+#: An event that is older and not sealed means that sealing stands still or somebody removed a seal.
+UNSEALED_TOLERANCE = timedelta(minutes=10)
+
+
+class AuditEvent(Base):
+    """One act: when, who, for which company, on what. A trigger refuses UPDATE and DELETE."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_company", "company_id", "id"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    at: Mapped[datetime] = mapped_column(default=now)
+    event: Mapped[str]
+    #: person:<id>, client:<id>, operator:<name> or system
+    by: Mapped[str]
+    company_id: Mapped[uuid.UUID | None]
+    fields: Mapped[dict[str, Any]]
+    request_id: Mapped[str]
+
+
+class AuditSeal(Base):
+    """One link of the chain: hash = SHA-256(previous hash, digest of the event)."""
+
+    __tablename__ = "audit_seals"
+
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=False), primary_key=True)
+    event_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("audit_events.id"), unique=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the verifier found; `faults` names the first bad places, empty means intact."""
+
+    sealed: int
+    unsealed: int
+    head: str
+    faults: list[str]
+
+
+def record(event: str, *, by: str, company_id: uuid.UUID | None = None, **fields: Any) -> None:
+    """Write the event into the caller's transaction; raise ValueError for an unknown event or field."""
+    allowed = EVENTS.get(event)
+    if allowed is None or not fields.keys() <= allowed:
+        raise ValueError(f"audit event {event} does not know {sorted(fields.keys() - (allowed or set()))}")
+    request_id = str(structlog.contextvars.get_contextvars().get("request_id", ""))
+    values = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in fields.items()}
+    db.session.add(AuditEvent(event=event, by=by, company_id=company_id, fields=values, request_id=request_id))
+
+
+def seal_events() -> int:
+    """Append every unsealed event to the chain and return how many; one sealer at a time."""
+    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtext('audit chain'))"))
+    previous = db.session.scalar(select(AuditSeal.hash).order_by(AuditSeal.position.desc()).limit(1)) or GENESIS
+    position = db.session.scalar(select(AuditSeal.position).order_by(AuditSeal.position.desc()).limit(1)) or 0
+    waiting = db.session.scalars(
+        select(AuditEvent).where(_not_sealed()).order_by(AuditEvent.id).limit(SEAL_BATCH)
+    ).all()
+    for number, event in enumerate(waiting, start=position + 1):
+        previous = _link(previous, event)
+        db.session.add(AuditSeal(position=number, event_id=event.id, hash=previous))
+    db.session.flush()
+    return len(waiting)
+
+
+def verify_events() -> Verdict:
+    """Recompute the whole chain; streams, so the length of the log costs time and not memory."""
+    previous, expected, faults = GENESIS, 1, []
+    rows = db.session.execute(
+        select(AuditSeal.position, AuditSeal.hash, AuditEvent)
+        .outerjoin(AuditEvent, AuditEvent.id == AuditSeal.event_id)
+        .order_by(AuditSeal.position)
+        .execution_options(yield_per=SEAL_BATCH)
+    )
+    sealed = 0
+    for position, stored, event in rows:
+        sealed += 1
+        if position != expected:
+            faults.append(f"position {expected}: seal is missing")
+        computed = _link(previous, event) if event is not None else b""
+        if computed != stored:
+            faults.append(f"position {position}: event {event.id if event else '(missing)'} was changed")
+        previous, expected = stored, position + 1
+        db.session.expunge(event)
+    late = select(AuditEvent.id).where(_not_sealed(), AuditEvent.at < now() - UNSEALED_TOLERANCE)
+    faults += [f"event {event_id} was never sealed" for event_id in db.session.scalars(late.limit(10))]
+    unsealed = db.session.query(AuditEvent.id).where(_not_sealed()).count()
+    return Verdict(sealed=sealed, unsealed=unsealed, head=previous.hex(), faults=faults[:20])
+
+
+def _not_sealed() -> Any:
+    return ~exists().where(AuditSeal.event_id == AuditEvent.id)
+
+
+def _link(previous: bytes, event: AuditEvent) -> bytes:
+    content = orjson.dumps(
+        [
+            event.id.hex,
+            event.at.isoformat(),
+            event.event,
+            event.by,
+            event.company_id.hex if event.company_id else None,
+            event.fields,
+            event.request_id,
+        ],
+        option=orjson.OPT_SORT_KEYS,
+    )
+    return hashlib.sha256(previous + hashlib.sha256(content).digest()).digest()

@@ -1,0 +1,178 @@
+"""The only way out to the network.
+
+Addresses are resolved here and the connection goes to the address that was checked, so a name cannot
+change its mind in between (DNS rebinding). Private addresses are refused unless the operator named the
+host, redirects are never followed, answers are cut at a size and the whole call at a time.
+"""
+
+import ipaddress
+import json
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import structlog
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.util.connection import create_connection
+
+from unternehmenskonto.settings import get_settings
+
+log = structlog.get_logger()
+
+CONNECT_SECONDS = 5
+TOTAL_SECONDS = 10
+MAXIMUM_BYTES = 256 * 1024
+USER_AGENT = "Unternehmenskonto"
+
+
+class OutboundError(Exception):
+    """A call out failed; `kind` is blocked, unreachable, slow, large, status or garbage."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete answer: status, headers with lower-case names, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as JSON object; raise OutboundError(garbage) if it is none."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise OutboundError("garbage", "the answer is not JSON") from None
+        if not isinstance(value, dict):
+            raise OutboundError("garbage", "the answer is not a JSON object")
+        return value
+
+
+def fetch(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    maximum_bytes: int = MAXIMUM_BYTES,
+) -> Answer:
+    """Call the URL and return its answer, whatever the status; raise OutboundError otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
+        raise OutboundError("blocked", "only https addresses without user name are called")
+    if parts.scheme == "http" and not _is_permitted_host(parts.hostname):
+        raise OutboundError("blocked", "http is refused")
+    ends_at = time.monotonic() + TOTAL_SECONDS
+    try:
+        with (
+            _session() as session,
+            session.request(
+                method,
+                url,
+                headers={"User-Agent": USER_AGENT, **(headers or {})},
+                data=form or body,
+                timeout=(CONNECT_SECONDS, TOTAL_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            content = _read(response, maximum_bytes, ends_at)
+            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
+    except requests.Timeout:
+        raise OutboundError("slow", f"no answer within {TOTAL_SECONDS} s") from None
+    except (requests.RequestException, Urllib3Error, OSError, ValueError) as error:
+        blocked = _blocked_cause(error)
+        if blocked:
+            raise OutboundError("blocked", blocked) from None
+        raise OutboundError("unreachable", type(error).__name__) from None
+
+
+def _read(response: requests.Response, maximum: int, ends_at: float) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_content(16_384):
+        content += chunk
+        if len(content) > maximum:
+            raise OutboundError("large", f"more than {maximum} bytes")
+        if time.monotonic() > ends_at:
+            raise OutboundError("slow", f"not complete within {TOTAL_SECONDS} s")
+    return bytes(content)
+
+
+class _BlockedAddress(OSError):
+    """Raised while connecting; carries why."""
+
+
+def _is_permitted_host(host: str) -> bool:
+    return host in get_settings().outbound_hosts
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    host, port = str(getattr(connection, "_dns_host", connection.host)), int(connection.port or 443)
+    failure: OSError = _BlockedAddress(f"{host} has no address")
+    for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        if not ip.is_global and not _is_permitted_host(host):
+            raise _BlockedAddress(f"{host} is a private address")
+        try:
+            return create_connection((str(address[0]), port), CONNECT_SECONDS)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+class _CheckedHttp(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _CheckedHttps(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _CheckedHttp
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _CheckedHttps
+
+
+class _CheckedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    # Proxies, netrc and certificates from the environment would be a second way out.
+    session.trust_env = False
+    session.mount("https://", _CheckedAdapter())
+    session.mount("http://", _CheckedAdapter())
+    return session
+
+
+def _blocked_cause(error: BaseException | None) -> str | None:
+    """Find our own refusal below the exceptions that requests and urllib3 wrap around it."""
+    seen = 0
+    while error is not None and seen < 10:
+        if isinstance(error, _BlockedAddress):
+            return str(error)
+        inner = next((a for a in error.args if isinstance(a, BaseException)), None)
+        error = inner or getattr(error, "reason", None) or error.__cause__ or error.__context__
+        seen += 1
+    return None

@@ -1,0 +1,213 @@
+"""Our signing keys: made, encrypted at rest, published and used in one place.
+
+A key has a use: `token` (ID and access tokens), `receipt` (proofs of the mailbox), `client` (our own
+assertions at identity providers). Private keys lie in the database under AES-256-GCM only.
+"""
+
+import base64
+import json
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from flask import Flask, current_app
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+from sqlalchemy import Index, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from unternehmenskonto.db import Base, db, new_id, now
+from unternehmenskonto.settings import get_settings
+
+RSA_BITS = 3072
+CACHE_SECONDS = 30
+CLOCK_TOLERANCE_SECONDS = 10
+MAXIMUM_TOKEN_BYTES = 16_384
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+PUBLISHED_STATUS = ("next", "active", "retiring")
+
+PrivateKey = RSAKey | ECKey | OKPKey
+
+
+class InvalidToken(Exception):
+    """Say why a token is not accepted; for the log, never for the caller."""
+
+
+class SigningKey(Base):
+    """One key pair; at most one key is active for each use and algorithm."""
+
+    __tablename__ = "signing_keys"
+    __table_args__ = (
+        Index("uq_signing_keys_active", "use", "alg", unique=True, postgresql_where=text("status = 'active'")),
+    )
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    use: Mapped[str]
+    alg: Mapped[str]
+    #: next (published, not yet used), active, retiring (verifies only), retired (receipts stay verifiable).
+    status: Mapped[str]
+    public_jwk: Mapped[dict[str, Any]]
+    #: Nonce and ciphertext of the private JWK.
+    sealed: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    retired_at: Mapped[datetime | None]
+
+
+@dataclass
+class _Ring:
+    """What this process has read and decrypted; renewed after CACHE_SECONDS."""
+
+    read_at: float
+    active: dict[tuple[str, str], PrivateKey]
+    public: list[dict[str, Any]]
+
+
+def init_app(app: Flask) -> None:
+    """Start with an empty ring."""
+    app.extensions["key_ring"] = None
+
+
+def sign(claims: dict[str, Any], *, use: str, alg: str, typ: str) -> str:
+    """Return the claims as a compact JWS with the active key of this use; makes the key if there is none."""
+    key = _active(use, alg)
+    header = {"alg": alg, "typ": typ, "kid": key.kid}
+    return jwt.encode(header, claims, key, algorithms=[alg])
+
+
+def verify(token: str, *, typ: str, audience: str) -> dict[str, Any]:
+    """Return the claims of a token that we signed ourselves; raise InvalidToken otherwise.
+
+    Checks signature, algorithm, typ, iss, aud and exp (RFC 9068 section 4, RFC 8725 section 3).
+    """
+    claims, header = decode_own(token)
+    if str(header.get("typ", "")).lower() != typ:
+        raise InvalidToken(f"typ is not {typ}")
+    if claims.get("iss") != get_settings().base_url:
+        raise InvalidToken("foreign issuer")
+    found = claims.get("aud")
+    if audience not in (found if isinstance(found, list) else [found]):
+        raise InvalidToken("other audience")
+    moment = time.time()
+    expires, issued = claims.get("exp"), claims.get("iat", 0)
+    if not isinstance(expires, int) or expires <= moment:
+        raise InvalidToken("expired")
+    if not isinstance(issued, int) or issued > moment + CLOCK_TOLERANCE_SECONDS:
+        raise InvalidToken("issued in the future")
+    return claims
+
+
+def decode_own(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return claims and header of a JWS signed by one of our published keys; raise InvalidToken otherwise."""
+    if len(token) > MAXIMUM_TOKEN_BYTES:
+        raise InvalidToken("too long")
+    try:
+        keys = KeySet.import_key_set({"keys": public_keys()})
+        decoded = jwt.decode(token, keys, algorithms=list(ALGORITHMS))
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise InvalidToken(type(error).__name__) from None
+    return decoded.claims, decoded.header
+
+
+def public_keys(*uses: str) -> list[dict[str, Any]]:
+    """Return the public JWKs (RFC 7517) of the uses named, of all uses if none is."""
+    return [key for key in _ring().public if not uses or key["unternehmenskonto_use"] in uses]
+
+
+def jwks() -> dict[str, Any]:
+    """Return our JWK Set as published."""
+    return {"keys": [{k: v for k, v in key.items() if k != "unternehmenskonto_use"} for key in public_keys()]}
+
+
+def ensure_keys() -> None:
+    """Make the keys every installation needs, so that discovery and JWKS are complete from the start."""
+    for use, alg in (("token", "RS256"), ("token", "ES256"), ("receipt", "ES256"), ("client", "ES256")):
+        _active(use, alg)
+
+
+def seal(plain: bytes, *, context: str) -> bytes:
+    """Encrypt a secret for the database; the context must be the same when it is opened (AES-256-GCM)."""
+    nonce = os.urandom(12)
+    return nonce + AESGCM(_encryption_key()).encrypt(nonce, plain, context.encode())
+
+
+def unseal(sealed: bytes, *, context: str) -> bytes:
+    """Decrypt a secret from the database; raise InvalidToken if key or context differ."""
+    try:
+        return AESGCM(_encryption_key()).decrypt(sealed[:12], sealed[12:], context.encode())
+    except InvalidTag:
+        raise InvalidToken("sealed under another encryption_key") from None
+
+
+def _encryption_key() -> bytes:
+    return base64.b64decode(get_settings().encryption_key.get_secret_value())
+
+
+def _active(use: str, alg: str) -> PrivateKey:
+    key = _ring().active.get((use, alg))
+    if key is None:
+        _make(use, alg)
+        current_app.extensions["key_ring"] = None
+        key = _ring().active[(use, alg)]
+    return key
+
+
+def _make(use: str, alg: str) -> None:
+    """Insert a key pair unless another process was first; the lock ends with the transaction."""
+    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"key {use} {alg}"})
+    taken = select(SigningKey.kid).filter_by(use=use, alg=alg, status="active")
+    if db.session.scalar(taken) is not None:
+        return
+    kid = uuid.UUID(bytes=new_id().bytes).hex
+    key = _generate(alg, kid)
+    private = json.dumps(key.as_dict(private=True)).encode()
+    db.session.add(
+        SigningKey(
+            kid=kid,
+            use=use,
+            alg=alg,
+            status="active",
+            public_jwk=key.as_dict(private=False),
+            sealed=seal(private, context=f"signing key {kid}"),
+        )
+    )
+    db.session.flush()
+
+
+def _generate(alg: str, kid: str) -> PrivateKey:
+    parameters: Any = {"kid": kid, "use": "sig", "alg": alg}
+    if alg in ("RS256", "PS256"):
+        return RSAKey.generate_key(RSA_BITS, parameters)
+    if alg == "ES256":
+        return ECKey.generate_key("P-256", parameters)
+    return OKPKey.generate_key("Ed25519", parameters)
+
+
+def _ring() -> _Ring:
+    ring: _Ring | None = current_app.extensions["key_ring"]
+    if ring is None or time.monotonic() - ring.read_at > CACHE_SECONDS:
+        ring = current_app.extensions["key_ring"] = _read()
+    return ring
+
+
+def _read() -> _Ring:
+    rows = db.session.scalars(select(SigningKey).order_by(SigningKey.created_at)).all()
+    active: dict[tuple[str, str], PrivateKey] = {}
+    public = []
+    for row in rows:
+        if row.status in PUBLISHED_STATUS or row.use == "receipt":
+            public.append({**row.public_jwk, "unternehmenskonto_use": row.use})
+        if row.status == "active":
+            private = json.loads(unseal(row.sealed, context=f"signing key {row.kid}"))
+            active[(row.use, row.alg)] = _import(private)
+    return _Ring(read_at=time.monotonic(), active=active, public=public)
+
+
+def _import(private: dict[str, Any]) -> PrivateKey:
+    kinds: dict[str, type[PrivateKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+    return kinds[private["kty"]].import_key(private)

@@ -1,0 +1,18 @@
+"""catalogue"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+
+
+
+def downgrade() -> None:
+    op.drop_table("online_services")

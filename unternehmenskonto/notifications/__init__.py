@@ -1,0 +1,7 @@
+"""Telling people that something waits for them."""
+
+from flask import Flask
+
+
+def init_app(app: Flask) -> None:
+    """Register the pages and commands of this part."""
