@@ -172,8 +172,7 @@ class EmbeddedPostgres:
         self._run(
             [str(binaries / "bin" / "postgres"), *single],
             account,
-            f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{password}';\n"
-            f"CREATE DATABASE {DATABASE} OWNER {ROLE};\n",
+            f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{password}';\nCREATE DATABASE {DATABASE} OWNER {ROLE};\n",
         )
         keeper = self._home / "password"
         keeper.unlink(missing_ok=True)
@@ -200,7 +199,7 @@ class EmbeddedPostgres:
     def _launch(self, binaries: Path, account: Account) -> None:
         """Start the postmaster; try again while processes of a killed predecessor still end."""
         give_up = time.monotonic() + CRASHED_CHILDREN_TIMEOUT_SECONDS
-        self._forget_foreign_pid_file()
+        self._clear_leftovers()
         while True:
             self._process = self._spawn(binaries, account)
             while self._process.poll() is None:
@@ -291,14 +290,19 @@ class EmbeddedPostgres:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self._socket_dir() / SOCKET_NAME)) == 0
 
-    def _forget_foreign_pid_file(self) -> None:
-        """Remove a postmaster.pid whose number a living stranger has by now; PostgreSQL would wait for it."""
+    def _clear_leftovers(self) -> None:
+        """Remove what a killed server left and what would stop PostgreSQL once its number belongs to another.
+
+        Called only when no server runs on this cluster. The pid file is kept unless a living stranger has its
+        number: with it PostgreSQL makes sure itself that no process of the killed server still writes.
+        """
+        for leftover in (SOCKET_NAME, f"{SOCKET_NAME}.lock"):
+            (self._socket_dir() / leftover).unlink(missing_ok=True)
         lines = self._pid_file_lines()
-        if not lines or not lines[PID_LINE].strip().isdigit():
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(int(lines[PID_LINE]), 0)
-            (self._home / "cluster" / "postmaster.pid").unlink()
+        if lines and lines[PID_LINE].strip().isdigit():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(lines[PID_LINE]), 0)
+                (self._home / "cluster" / "postmaster.pid").unlink()
 
     def _socket_dir(self) -> Path:
         """Return the folder of the socket: beside the data, or a short one where that path is too long."""
