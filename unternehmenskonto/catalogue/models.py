@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Computed, Index, String
+from sqlalchemy import ARRAY, Computed, Index, String, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,12 +19,7 @@ class OnlineService(Base):
     __tablename__ = "online_services"
     __table_args__ = (
         Index("ix_online_services_search", "search", postgresql_using="gin"),
-        Index(
-            "ix_online_services_words",
-            "words",
-            postgresql_using="gin",
-            postgresql_ops={"words": "gin_trgm_ops"},
-        ),
+        Index("ix_online_services_trigrams", text("trigrams(words)"), postgresql_using="gin"),
         Index("ix_online_services_regions", "regions", postgresql_using="gin"),
     )
 
