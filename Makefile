@@ -1,0 +1,32 @@
+# The commands of this project. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv/bin
+DATA ?= .data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reset test check format
+
+help: ## List the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-20s %s\n", $$1, $$2}'
+
+setup: ## Make .venv and install what running and testing need
+	@$(PYTHON) tools/setup.py dev
+
+demo: ## Install, then run everything on this machine; Ctrl-C ends it
+	@$(PYTHON) tools/setup.py demo && exec $(VENV)/python -m unternehmenskonto.demo --data "$(DATA)"
+
+demo-reset: ## Delete the data of the demonstration
+	@$(PYTHON) tools/setup.py demo && exec $(VENV)/python -m unternehmenskonto.demo --data "$(DATA)" --reset
+
+test: setup ## Run all tests; ARGS="tests/mailbox -x" narrows them
+	@exec $(VENV)/pytest $(ARGS)
+
+check: setup ## Check style, format, types and the import order
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/pytest -q tests/test_architecture.py
+
+format: setup ## Bring the code into its format
+	$(VENV)/ruff check --fix-only .
+	$(VENV)/ruff format .
