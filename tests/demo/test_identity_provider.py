@@ -1,0 +1,455 @@
+"""The demo identity provider, asked by Authlib's client over real HTTP."""
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from authlib.common.security import generate_token
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import BadSignatureError, InvalidKeyIdError
+from joserfc.jwk import KeySet, RSAKey
+
+from unternehmenskonto.demo.identity_provider import Fault
+from unternehmenskonto.demo.identity_provider.tokens import Keys
+
+from .browser import TIMEOUT, choose_certificate, parameters
+from .conftest import LOGOUT_URI, REDIRECT_URI, RunningProvider
+
+SUBSTANTIAL = "http://eidas.europa.eu/LoA/substantial"
+HIGH = "http://eidas.europa.eu/LoA/high"
+
+
+class ShortAssertion(PrivateKeyJWT):
+    """Authlib signs for the token endpoint and for an hour; this provider wants its issuer and 5 minutes."""
+
+    def __init__(self, issuer: str, kid: str) -> None:
+        super().__init__()
+        self.issuer, self.kid = issuer, kid
+
+    def sign(self, auth: OAuth2Session, token_endpoint: str) -> str:
+        claims = {"exp": int(time.time()) + 60}
+        header = {"kid": self.kid}
+        return private_key_jwt_sign(auth.client_secret, auth.client_id, self.issuer, claims=claims, header=header)
+
+
+class RelyingParty:
+    """Authlib's client on one side, a person's browser on the other."""
+
+    def __init__(self, idp: RunningProvider) -> None:
+        self.idp = idp
+        self.browser = requests.Session()
+        self.oauth = OAuth2Session(
+            "portal",
+            idp.key,
+            scope="openid profile email",
+            redirect_uri=REDIRECT_URI,
+            code_challenge_method="S256",
+            token_endpoint_auth_method=ShortAssertion(idp.url, idp.key.kid),
+        )
+        self.verifier = generate_token(64)
+
+    def authorize_url(self, **extra: str) -> str:
+        url, _ = self.oauth.create_authorization_url(
+            f"{self.idp.url}/authorize", code_verifier=self.verifier, nonce="n-1", **extra
+        )
+        return str(url)
+
+    def walk(self, certificate: str | None = "erika-musterbau", **extra: str) -> dict[str, str]:
+        return parameters(choose_certificate(self.browser, self.authorize_url(**extra), certificate))
+
+    def redeem(self, code: str, **changes: str) -> dict[str, str]:
+        return dict(
+            self.oauth.fetch_token(f"{self.idp.url}/token", code=code, **{"code_verifier": self.verifier, **changes})
+        )
+
+    def log_in(self, certificate: str = "erika-musterbau", **extra: str) -> dict[str, str]:
+        return self.redeem(self.walk(certificate, **extra)["code"])
+
+    def claims(self, token: dict[str, str]) -> dict[str, object]:
+        keys = KeySet.import_key_set(requests.get(f"{self.idp.url}/jwks", timeout=TIMEOUT).json())
+        return jwt.decode(token["id_token"], keys, ["RS256"]).claims
+
+
+@pytest.fixture
+def party(idp: RunningProvider) -> Iterator[RelyingParty]:
+    relying_party = RelyingParty(idp)
+    yield relying_party
+    relying_party.browser.close()
+    relying_party.oauth.close()
+
+
+def test_login_passes_an_independent_client(party: RelyingParty) -> None:
+    back = party.walk()
+    assert back["iss"] == party.idp.url
+    token = party.redeem(back["code"])
+    keys = KeySet.import_key_set(requests.get(f"{party.idp.url}/jwks", timeout=TIMEOUT).json())
+    decoded = jwt.decode(token["id_token"], keys, ["RS256"])
+    claims = CodeIDToken(
+        decoded.claims,
+        decoded.header,
+        {"iss": {"value": party.idp.url}, "aud": {"value": "portal"}},
+        {"nonce": "n-1", "client_id": "portal", "access_token": token["access_token"]},
+    )
+    claims.validate(leeway=0)
+    assert claims["at_hash"] and claims["sid"] and claims["acr"] == SUBSTANTIAL
+    assert abs(claims["auth_time"] - time.time()) < 30
+    assert claims["org_company_name"] == "Musterbau GmbH"
+    assert claims["family_name"] == "Beispiel"
+    assert claims["org_wid"] == "DE900000006-00001"
+
+
+def test_userinfo_tells_the_same_subject_and_data(party: RelyingParty) -> None:
+    token = party.log_in("petra-nordlicht")
+    party.oauth.token = token
+    info = party.oauth.get(f"{party.idp.url}/userinfo").json()
+    claims = party.claims(token)
+    assert info["sub"] == claims["sub"]
+    assert info["org_company_name"] == claims["org_company_name"] == "Nordlicht Logistik AG"
+    assert claims["acr"] == HIGH
+
+
+def test_userinfo_refuses_an_unknown_token(idp: RunningProvider) -> None:
+    answer = requests.get(f"{idp.url}/userinfo", headers={"Authorization": "Bearer x"}, timeout=TIMEOUT)
+    assert answer.status_code == 401
+    assert "invalid_token" in answer.headers["WWW-Authenticate"]
+
+
+def test_one_person_has_one_subject_and_two_certificates(idp: RunningProvider) -> None:
+    seen = []
+    for certificate in ("petra-nordlicht", "petra-musterbau"):
+        party = RelyingParty(idp)
+        seen.append(party.claims(party.log_in(certificate)))
+    assert seen[0]["sub"] == seen[1]["sub"]
+    assert seen[0]["preferred_username"] != seen[1]["preferred_username"]
+    assert seen[0]["elster_datenuebermittler"] != seen[1]["elster_datenuebermittler"]
+
+
+def test_second_use_of_a_code_ends_its_token(party: RelyingParty) -> None:
+    code = party.walk()["code"]
+    token = party.redeem(code)
+    with pytest.raises(OAuthError, match="invalid_grant"):
+        party.redeem(code)
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    assert requests.get(f"{party.idp.url}/userinfo", headers=headers, timeout=TIMEOUT).status_code == 401
+
+
+def test_code_expires_after_a_minute(party: RelyingParty) -> None:
+    code = party.walk()["code"]
+    codes = party.idp.provider.memory.codes
+    assert codes.seconds == 60
+    grant = codes.take(code)
+    assert grant
+    codes.seconds = -1
+    codes.put(grant, name=code)
+    codes.seconds = 60
+    with pytest.raises(OAuthError, match="invalid_grant"):
+        party.redeem(code)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"code_verifier": "x" * 43}, {"code_verifier": ""}, {"redirect_uri": "http://127.0.0.1:9/other"}],
+    ids=["wrong verifier", "no verifier", "other redirect_uri"],
+)
+def test_code_needs_its_verifier_and_its_redirect_uri(party: RelyingParty, changes: dict[str, str]) -> None:
+    code = party.walk()["code"]
+    with pytest.raises(OAuthError, match="invalid_grant"):
+        party.redeem(code, **changes)
+
+
+def test_code_of_another_client_is_refused(party: RelyingParty) -> None:
+    code = party.walk()["code"]
+    answer = requests.post(
+        f"{party.idp.url}/token",
+        {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": REDIRECT_URI,
+            "code_verifier": party.verifier,
+        },
+        auth=("other", "s3cret+%26+100%25"),
+        timeout=TIMEOUT,
+    )
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_secret_must_match(idp: RunningProvider) -> None:
+    answer = requests.post(f"{idp.url}/token", {"code": "x"}, auth=("other", "wrong"), timeout=TIMEOUT)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"aud": "{issuer}/token"}, "aud"),
+        ({"aud": ["{issuer}"]}, "aud"),
+        ({"exp": 3600}, "exp"),
+        ({"exp": -60}, "exp"),
+        ({"sub": "other"}, "sub"),
+        ({"jti": None}, "jti"),
+    ],
+    ids=["token endpoint", "list", "an hour", "over", "other sub", "no jti"],
+)
+def test_client_assertion_is_checked(idp: RunningProvider, changes: dict[str, object], reason: str) -> None:
+    now = int(time.time())
+    claims = {"iss": "portal", "sub": "portal", "aud": idp.url, "exp": now + 60, "jti": str(uuid.uuid4())}
+    for name, value in changes.items():
+        claims[name] = json.loads(json.dumps(value).replace("{issuer}", idp.url))
+        if name == "exp":
+            claims[name] += now
+    answer = send_assertion(idp, jwt.encode({"alg": "RS256"}, claims, idp.key))
+    assert answer.status_code == 401
+    assert reason in answer.json()["error_description"]
+
+
+def test_client_assertion_counts_once(idp: RunningProvider) -> None:
+    claims = {"iss": "portal", "sub": "portal", "aud": idp.url, "exp": int(time.time()) + 60, "jti": "one"}
+    assertion = jwt.encode({"alg": "RS256"}, claims, idp.key)
+    assert send_assertion(idp, assertion).json()["error"] == "invalid_grant"
+    assert "used before" in send_assertion(idp, assertion).json()["error_description"]
+
+
+@pytest.mark.parametrize("assertion", ["", "x", "x.e30.x", "é.é.é", "e30.W10.e30"])
+def test_client_assertion_of_nonsense_is_refused(idp: RunningProvider, assertion: str) -> None:
+    assert send_assertion(idp, assertion).status_code == 401
+
+
+def send_assertion(idp: RunningProvider, assertion: str) -> requests.Response:
+    form = {
+        "grant_type": "authorization_code",
+        "code": "unknown",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": assertion,
+    }
+    return requests.post(f"{idp.url}/token", form, timeout=TIMEOUT)
+
+
+def test_assertion_keys_come_from_the_jwks_uri_of_the_client(idp: RunningProvider, httpserver: object) -> None:
+    new_key = RSAKey.generate_key(2048, auto_kid=True)
+    server = httpserver
+    handler = server.expect_request("/jwks")  # type: ignore[attr-defined]
+    handler.respond_with_json({"keys": [new_key.as_dict(private=False)]})
+    clients = idp.provider.clients
+    old = clients["portal"]
+    clients["portal"] = type(old)(
+        client_id="portal",
+        name="Portal",
+        redirect_uris=old.redirect_uris,
+        jwks_uri=server.url_for("/jwks"),  # type: ignore[attr-defined]
+    )
+    try:
+        claims = {"iss": "portal", "sub": "portal", "aud": idp.url, "exp": int(time.time()) + 60}
+        good = jwt.encode({"alg": "RS256", "kid": new_key.kid}, {**claims, "jti": "a"}, new_key)
+        assert send_assertion(idp, good).json()["error"] == "invalid_grant"
+        forged = jwt.encode({"alg": "RS256", "kid": new_key.kid}, {**claims, "jti": "b"}, idp.key)
+        assert send_assertion(idp, forged).json()["error"] == "invalid_client"
+    finally:
+        clients["portal"] = old
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"code_challenge": ""}, "invalid_request"),
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_mode": "fragment"}, "invalid_request"),
+        ({"scope": "profile"}, "invalid_scope"),
+        ({"prompt": "none login"}, "invalid_request"),
+        ({"prompt": "sing"}, "invalid_request"),
+        ({"max_age": "-1"}, "invalid_request"),
+        ({"request": "e30."}, "request_not_supported"),
+        ({"request_uri": "http://127.0.0.1:9/r"}, "request_uri_not_supported"),
+        ({"nonce": ["a", "b"]}, "invalid_request"),
+        ({"prompt": "none"}, "login_required"),
+    ],
+    ids=lambda value: json.dumps(value),
+)
+def test_faulty_request_is_told_to_the_client(idp: RunningProvider, changes: dict[str, object], error: str) -> None:
+    wanted = {**authorize_parameters(), **changes}
+    answer = requests.get(f"{idp.url}/authorize", wanted, allow_redirects=False, timeout=TIMEOUT)
+    assert answer.status_code == 303
+    back = parameters(answer.headers["Location"])
+    assert (back["error"], back["state"], back["iss"]) == (error, "s", idp.url)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "nobody"},
+        {"client_id": ""},
+        {"redirect_uri": REDIRECT_URI + "?x=1"},
+        {"redirect_uri": REDIRECT_URI + "/"},
+        {"redirect_uri": "http://127.0.0.1:10/rueckkehr"},
+        {"redirect_uri": ""},
+        {"redirect_uri": [REDIRECT_URI, "http://127.0.0.1:10/"]},
+    ],
+    ids=lambda value: json.dumps(value),
+)
+def test_unsafe_request_gets_a_page_and_no_redirect(idp: RunningProvider, changes: dict[str, object]) -> None:
+    wanted = {**authorize_parameters(), **changes}
+    answer = requests.get(f"{idp.url}/authorize", wanted, allow_redirects=False, timeout=TIMEOUT)
+    assert answer.status_code == 400
+    assert "Location" not in answer.headers
+    assert "<h1>Das geht so nicht</h1>" in answer.text
+
+
+def authorize_parameters() -> dict[str, object]:
+    return {
+        "client_id": "portal",
+        "redirect_uri": REDIRECT_URI,
+        "response_type": "code",
+        "scope": "openid",
+        "state": "s",
+        "nonce": "n",
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "code_challenge_method": "S256",
+    }
+
+
+def test_refusal_by_the_person_goes_back_as_access_denied(party: RelyingParty) -> None:
+    back = party.walk(certificate=None)
+    assert (back["error"], back["iss"]) == ("access_denied", party.idp.url)
+    assert "code" not in back
+
+
+def test_second_login_does_not_ask_again(party: RelyingParty) -> None:
+    first = party.claims(party.log_in("jonas-musterbau"))
+    back = parameters(requests_get(party, prompt="none"))
+    second = party.claims(party.redeem(back["code"]))
+    assert second["sid"] == first["sid"]
+    assert second["auth_time"] == first["auth_time"]
+
+
+@pytest.mark.parametrize("extra", [{"prompt": "login"}, {"max_age": "0"}, {"acr_values": HIGH}], ids=str)
+def test_fresh_or_stronger_login_asks_again(party: RelyingParty, extra: dict[str, str]) -> None:
+    party.log_in("erika-musterbau")
+    claims = party.claims(party.log_in("petra-nordlicht", **extra))
+    assert (claims["given_name"], claims["acr"]) == ("Petra", HIGH)
+
+
+def test_max_age_and_weaker_acr_accept_the_living_session(party: RelyingParty) -> None:
+    party.log_in("petra-nordlicht")
+    assert "code=" in requests_get(party, max_age="600", acr_values=SUBSTANTIAL)
+
+
+def requests_get(party: RelyingParty, **extra: str) -> str:
+    answer = party.browser.get(party.authorize_url(**extra), allow_redirects=False, timeout=TIMEOUT)
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"]
+
+
+def test_choice_counts_only_in_the_browser_that_saw_the_page(party: RelyingParty) -> None:
+    with requests.Session() as stranger, pytest.raises(AssertionError, match="anderen Browser"):
+        page = party.browser.get(party.authorize_url(), timeout=TIMEOUT)
+
+        class Victim:
+            get = staticmethod(lambda *args, **kwargs: page)
+            post = staticmethod(stranger.post)
+
+        choose_certificate(Victim, f"{party.idp.url}/authorize")  # type: ignore[arg-type]
+
+
+def test_logout_returns_to_the_registered_address(party: RelyingParty) -> None:
+    token = party.log_in()
+    answer = party.browser.get(
+        f"{party.idp.url}/end-session",
+        params={
+            "id_token_hint": token["id_token"],
+            "post_logout_redirect_uri": LOGOUT_URI,
+            "state": "a b",
+        },
+        allow_redirects=False,
+        timeout=TIMEOUT,
+    )
+    assert answer.headers["Location"] == f"{LOGOUT_URI}?state=a+b"
+    assert parameters(requests_get(party, prompt="none"))["error"] == "login_required"
+
+
+@pytest.mark.parametrize("case", ["unregistered address", "forged hint", "hint of nobody"])
+def test_logout_never_becomes_an_open_redirector(party: RelyingParty, case: str) -> None:
+    token = party.log_in()
+    wanted = {"id_token_hint": token["id_token"], "post_logout_redirect_uri": LOGOUT_URI}
+    if case == "unregistered address":
+        wanted["post_logout_redirect_uri"] = "http://127.0.0.1:10/"
+    elif case == "forged hint":
+        wanted["id_token_hint"] = jwt.encode({"alg": "RS256"}, party.claims(token), party.idp.key)
+    else:
+        wanted["id_token_hint"] = "x"
+    answer = party.browser.get(f"{party.idp.url}/end-session", params=wanted, allow_redirects=False, timeout=TIMEOUT)
+    assert answer.status_code == 400
+    assert "code" in parameters(requests_get(party, prompt="none"))
+
+
+def test_logout_without_hint_asks_first(party: RelyingParty) -> None:
+    party.log_in()
+    url = f"{party.idp.url}/end-session"
+    assert "Möchten Sie sich abmelden?" in party.browser.get(url, timeout=TIMEOUT).text
+    assert "code" in parameters(requests_get(party, prompt="none"))
+    assert "Sie sind abgemeldet" in party.browser.post(url, {"confirm": "1"}, timeout=TIMEOUT).text
+    assert parameters(requests_get(party, prompt="none"))["error"] == "login_required"
+
+
+def test_rotation_keeps_or_drops_the_old_key(party: RelyingParty) -> None:
+    token = party.log_in()
+    party.idp.provider.keys.rotate(keep_old=True)
+    assert party.claims(token)["given_name"] == "Erika"
+    party.idp.provider.keys.rotate(keep_old=False)
+    with pytest.raises(InvalidKeyIdError):
+        party.claims(token)
+    assert party.claims(party.log_in())["given_name"] == "Erika"
+
+
+def test_signing_key_survives_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "key.json"
+    assert Keys(path).published() == Keys(path).published()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "d" not in Keys(path).published()["keys"][0]
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_endpoints_answer_with_their_fault(idp: RunningProvider, fault: Fault) -> None:
+    idp.behaviour.faults["discovery"] = fault
+    url = f"{idp.url}/.well-known/openid-configuration"
+    faulty = requests.get(url, timeout=TIMEOUT, allow_redirects=False)
+    idp.behaviour.reset()
+    honest = requests.get(url, timeout=TIMEOUT)
+    assert honest.json()["issuer"] == idp.url
+    assert faulty.content != honest.content
+    assert idp.behaviour.calls["discovery"] == 1
+
+
+def test_members_can_be_changed_and_removed(party: RelyingParty) -> None:
+    party.idp.behaviour.id_token.update(nonce="forged", aud=["portal", "evil"], azp="evil", acr=None)
+    party.idp.behaviour.token.update(token_type="mac")
+    party.idp.behaviour.callback.update(iss=None)
+    back = party.walk()
+    assert "iss" not in back
+    token = party.redeem(back["code"])
+    claims = party.claims(token)
+    assert token["token_type"] == "mac"
+    assert (claims["nonce"], claims["azp"], "acr" in claims) == ("forged", "evil", False)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256"])
+def test_algorithm_can_be_forged(party: RelyingParty, algorithm: str) -> None:
+    party.idp.behaviour.algorithm = algorithm
+    header, _, signature = party.log_in()["id_token"].split(".")
+    padded = header + "=" * (-len(header) % 4)
+    assert json.loads(base64.urlsafe_b64decode(padded))["alg"] == algorithm
+    assert bool(signature) == (algorithm == "HS256")
+
+
+def test_foreign_key_hides_under_the_published_name(party: RelyingParty) -> None:
+    party.idp.behaviour.foreign_key = True
+    with pytest.raises(BadSignatureError):
+        party.claims(party.log_in())

@@ -1,0 +1,39 @@
+"""What the pages of all demo parties share: folders, headers, health."""
+
+from pathlib import Path
+
+from flask import Flask
+from jinja2 import ChoiceLoader, FileSystemLoader
+from werkzeug.wrappers import Response
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = ROOT / "templates" / "demo"
+STATIC = ROOT / "static" / "demo"
+
+POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def prepare(app: Flask, *, name: str, forms_lead_elsewhere: bool = False) -> None:
+    """Give an application the common frame page, safe headers and /healthz.
+
+    Browsers apply `form-action` to every redirect after a form too, so a party whose forms lead on to other
+    parties cannot restrict it.
+    """
+    # A party's own templates first, then the frame that all share.
+    app.jinja_loader = ChoiceLoader(
+        [FileSystemLoader(str(app.template_folder)), FileSystemLoader(str(TEMPLATES / "frame"))]
+    )
+    app.jinja_env.globals["party"] = name
+    policy = POLICY if forms_lead_elsewhere else f"{POLICY}; form-action 'self'"
+
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "ok\n"
+
+    @app.after_request
+    def safe_headers(response: Response) -> Response:
+        response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "no-referrer")
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
