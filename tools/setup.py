@@ -9,6 +9,7 @@ from __future__ import annotations  # this file must still be readable for old v
 import hashlib
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ OLDEST_PYTHON = (3, 11)
 REQUIREMENTS = {"demo": "requirements.txt", "dev": "requirements-dev.txt"}
 # Run after installing, in this order; each leaves alone what is up to date.
 PREPARATIONS = (("tools/assets.py",), ("tools/translations.py", "compile"))
+SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER_SECONDS = 300
 PROGRESS_STEP = 20
 TAIL_LINES = 25
 PIN = re.compile(r"^([A-Za-z0-9._\[\]-]+==\S+)", re.MULTILINE)
@@ -38,6 +41,8 @@ def main(arguments: list[str]) -> int:
         check_python()
         install(arguments[0])
         prepare()
+        if arguments[0] == "dev":
+            find_browser()
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
@@ -122,6 +127,26 @@ def prepare() -> None:
             continue
         if subprocess.run([str(VENV_PYTHON), script, *arguments], cwd=ROOT, check=False).returncode != 0:
             raise SetupError(f"{script} failed; the lines above say why.")
+
+
+def find_browser() -> None:
+    """Let Playwright download its Chromium where the system has none; tried once per environment.
+
+    A failure is no error here: the tests that need a browser say themselves that they did not run.
+    """
+    tried = VENV / "browser-tried"
+    if tried.exists() or any(shutil.which(name) for name in SYSTEM_BROWSERS):
+        return
+    print("No Chromium on this machine; Playwright downloads its own ...", flush=True)
+    command = [str(VENV_PYTHON), "-m", "playwright", "install", "chromium"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=BROWSER_SECONDS, check=False)
+        worked = done.returncode == 0
+    except subprocess.TimeoutExpired:
+        worked = False
+    if not worked:
+        print("  not possible. For the browser tests run: apt install chromium libatomic1", flush=True)
+    tried.touch()
 
 
 def pins(name: str) -> set[str]:
