@@ -193,7 +193,7 @@ def home() -> str | AnyResponse:
 @public
 def page(name: str) -> str:
     """Show one of the fixed pages every public site must have."""
-    if name not in ("barrierefreiheit", "datenschutz", "impressum"):
+    if name not in ("barrierefreiheit", "datenschutz", "impressum", "sicherheit"):
         raise NotFound
     return render_template(f"pages/{name}.html")
 
