@@ -1,9 +1,10 @@
-"""What the pages of all demo parties share: folders, headers, health."""
+"""What the pages of all demo parties share: folders, headers, error page, health."""
 
 from pathlib import Path
 
-from flask import Flask
+from flask import Flask, render_template
 from jinja2 import ChoiceLoader, FileSystemLoader
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 ROOT = Path(__file__).parents[2]
@@ -12,9 +13,15 @@ STATIC = ROOT / "static" / "demo"
 
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+EXPLANATIONS = {
+    404: ("Diese Seite gibt es nicht", "Die Adresse ist falsch geschrieben oder veraltet."),
+    405: ("Das geht so nicht", "Diese Adresse ist nicht zum Aufrufen gedacht."),
+    500: ("Das hat nicht geklappt", "Bitte versuchen Sie es in einem Augenblick noch einmal."),
+}
+
 
 def prepare(app: Flask, *, name: str, forms_lead_elsewhere: bool = False) -> None:
-    """Give an application the common frame page, safe headers and /healthz.
+    """Give an application the common frame page, an error page, safe headers and /healthz.
 
     Browsers apply `form-action` to every redirect after a form too, so a party whose forms lead on to other
     parties cannot restrict it.
@@ -29,6 +36,11 @@ def prepare(app: Flask, *, name: str, forms_lead_elsewhere: bool = False) -> Non
     @app.get("/healthz")
     def healthz() -> str:
         return "ok\n"
+
+    @app.errorhandler(HTTPException)
+    def explain(error: HTTPException) -> tuple[str, int]:
+        heading, advice = EXPLANATIONS.get(error.code or 500, EXPLANATIONS[500])
+        return render_template("error.html", heading=heading, advice=advice), error.code or 500
 
     @app.after_request
     def safe_headers(response: Response) -> Response:
