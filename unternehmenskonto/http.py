@@ -5,10 +5,11 @@ change its mind in between (DNS rebinding). Private addresses are refused unless
 host, redirects are never followed, answers are cut at a size and the whole call at a time.
 """
 
+import contextlib
 import ipaddress
 import json
 import socket
-import time
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,9 +76,9 @@ def fetch(
         raise OutboundError("blocked", "only https addresses without user name are called")
     if parts.scheme == "http" and not _is_permitted_host(parts.hostname):
         raise OutboundError("blocked", "http is refused")
-    ends_at = time.monotonic() + TOTAL_SECONDS
     try:
         with (
+            _Deadline(TOTAL_SECONDS) as deadline,
             _session() as session,
             session.request(
                 method,
@@ -89,26 +90,73 @@ def fetch(
                 stream=True,
             ) as response,
         ):
-            content = _read(response, maximum_bytes, ends_at)
+            content = _read(response, maximum_bytes)
+            deadline.check()  # a shut socket looks like the end of the body
             return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
     except requests.Timeout:
         raise OutboundError("slow", f"no answer within {TOTAL_SECONDS} s") from None
     except (requests.RequestException, Urllib3Error, OSError, ValueError) as error:
+        deadline.check()
         blocked = _blocked_cause(error)
         if blocked:
             raise OutboundError("blocked", blocked) from None
         raise OutboundError("unreachable", type(error).__name__) from None
 
 
-def _read(response: requests.Response, maximum: int, ends_at: float) -> bytes:
+def _read(response: requests.Response, maximum: int) -> bytes:
     content = bytearray()
     for chunk in response.iter_content(16_384):
         content += chunk
         if len(content) > maximum:
             raise OutboundError("large", f"more than {maximum} bytes")
-        if time.monotonic() > ends_at:
-            raise OutboundError("slow", f"not complete within {TOTAL_SECONDS} s")
     return bytes(content)
+
+
+class _Deadline:
+    """Shut the sockets of this thread's call when its time is up.
+
+    The time-outs of the socket start anew with every byte, so a peer that sends one byte every few seconds would
+    hold the thread for hours.
+    """
+
+    _open = threading.local()
+
+    def __init__(self, seconds: float) -> None:
+        self.has_passed = False
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> "_Deadline":
+        self._open.sockets = self._sockets
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        del self._open.sockets
+        for opened in self._sockets:
+            opened.close()
+
+    @classmethod
+    def watch(cls, opened: socket.socket) -> socket.socket:
+        """Put the socket under the deadline of the call that is under way in this thread.
+
+        A duplicate is kept, because TLS takes the descriptor out of the socket it wraps.
+        """
+        cls._open.sockets.append(opened.dup())
+        return opened
+
+    def check(self) -> None:
+        """Raise OutboundError if the time was up."""
+        if self.has_passed:
+            raise OutboundError("slow", f"not complete within {TOTAL_SECONDS} s")
+
+    def _end(self) -> None:
+        self.has_passed = True
+        for opened in self._sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
 
 
 class _BlockedAddress(OSError):
@@ -119,15 +167,21 @@ def _is_permitted_host(host: str) -> bool:
     return host in get_settings().outbound_hosts
 
 
+def _is_public(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    ip = mapped or ip
+    return ip.is_global and not ip.is_multicast
+
+
 def _connect(connection: HTTPConnection) -> socket.socket:
     host, port = str(getattr(connection, "_dns_host", connection.host)), int(connection.port or 443)
     failure: OSError = _BlockedAddress(f"{host} has no address")
     for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        if not ip.is_global and not _is_permitted_host(host):
+        if not _is_public(str(address[0])) and not _is_permitted_host(host):
             raise _BlockedAddress(f"{host} is a private address")
         try:
-            return create_connection((str(address[0]), port), CONNECT_SECONDS)
+            return _Deadline.watch(create_connection((str(address[0]), port), CONNECT_SECONDS))
         except OSError as error:
             failure = error
     raise failure
