@@ -4,7 +4,9 @@ Every piece has a loopback host of its own: cookies and Clear-Site-Data know hos
 pieces on one host would overwrite each other's session. See docs/decisions/0002-loopback-addresses.md.
 """
 
+import errno
 import os
+import socket
 from dataclasses import dataclass
 
 OFFSET_VARIABLE = "DEMO_PORT_OFFSET"
@@ -13,7 +15,7 @@ HIGHEST_BASE_PORT = 8025
 
 
 class AddressError(Exception):
-    """The port offset cannot be used; the text says why and what to do."""
+    """The demonstration cannot listen as asked; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,28 @@ def addresses(offset: int | None = None) -> Addresses:
         mail=Address("Mail viewer", "127.0.0.5", 8025 + shift),
         smtp=Address("SMTP server", "127.0.0.5", 2525 + shift),
     )
+
+
+def check_free(needed: Addresses) -> None:
+    """Raise AddressError, naming the first listener that could not be opened, before anything is started."""
+    for address in needed.all():
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address.host, address.port))
+            except OSError as error:
+                raise AddressError(_sentence(address, error)) from None
+
+
+def _sentence(address: Address, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {address.port} on {address.host}, needed by {address.name}, is in use by another program. "
+            f"End that program, or move all ports: {OFFSET_VARIABLE}=100 make demo"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"This machine has no address {address.host}, needed by {address.name}. "
+            f"On macOS run: sudo ifconfig lo0 alias {address.host}"
+        )
+    return f"{address.name} cannot listen on {address.host} port {address.port}: {error.strerror}."

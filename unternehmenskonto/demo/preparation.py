@@ -1,0 +1,50 @@
+"""Bring the database of the demonstration to what the code expects: schema, keys, declared services."""
+
+from collections.abc import Mapping
+
+from alembic.util import CommandError
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from unternehmenskonto import create_app, keys
+from unternehmenskonto.db import db, one_commit
+from unternehmenskonto.settings import PREFIX, load_settings
+
+
+class PreparationError(Exception):
+    """The database cannot be prepared; the text says why and what to do."""
+
+
+def prepare_database(environment: Mapping[str, str]) -> Flask:
+    """Migrate, make missing keys and apply the declared services; all of it may be repeated.
+
+    Returns the application it used. Raises PreparationError for an unreachable server or foreign data.
+    """
+    app = create_app(load_settings({**environment, f"{PREFIX}LOG_LEVEL": "WARNING"}))
+    try:
+        with app.app_context():
+            upgrade()
+            with one_commit():
+                keys.ensure_keys()
+    except OperationalError as error:
+        raise PreparationError(
+            f"The database server cannot be reached: {str(error.orig).strip()}. "
+            "Check DATABASE_URL, or unset it to use the embedded server."
+        ) from None
+    except CommandError as error:
+        raise PreparationError(
+            f"The data was made by another version of Unternehmenskonto ({error}). "
+            "Check out that version, or start over with: make demo-reset"
+        ) from None
+    return app
+
+
+def worker_is_alive(app: Flask, *, since: float) -> bool:
+    """Tell whether a job worker has shown a sign of life after ``since`` (seconds since the epoch)."""
+    with app.app_context():
+        return bool(db.session.scalar(_HEARTBEATS, {"since": since}))
+
+
+_HEARTBEATS = text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= to_timestamp(:since)")
