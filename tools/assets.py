@@ -102,9 +102,7 @@ def run(command: list[str], folder: Path, *, seconds: int, advice: str) -> None:
     """Run a command quietly; raise AssetError with its last lines and the advice when it fails."""
     name = f"{Path(command[0]).name} {command[1]}"
     try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         raise AssetError(f"`{name}` did not end within {seconds} seconds. {advice}") from None
     except OSError as error:
@@ -135,9 +133,7 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise AssetError(
-            f"a package has no {path.name}. Compare package.json with tools/assets.py."
-        ) from None
+        raise AssetError(f"a package has no {path.name}. Compare package.json with tools/assets.py.") from None
 
 
 def write(files: dict[str, bytes]) -> None:
