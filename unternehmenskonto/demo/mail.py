@@ -112,7 +112,7 @@ def create_app(*, folder: Path) -> Flask:
     """Return the pages that show the mails of the folder."""
     app = Flask(
         __name__,
-        template_folder=str(site.TEMPLATES / "mail"),
+        template_folder=str(site.TEMPLATES),
         static_folder=str(site.STATIC),
         static_url_path="/static",
     )
@@ -121,13 +121,13 @@ def create_app(*, folder: Path) -> Flask:
 
     @app.get("/")
     def mails() -> str:
-        return render_template("mails.html", mails=letterbox.all(), kept=KEPT_MAILS)
+        return render_template("mail/mails.html", mails=letterbox.all(), kept=KEPT_MAILS)
 
     @app.get("/mails/<name>")
     def mail(name: str) -> str:
         found = letterbox.get(name)
         if found is None:
             abort(404)
-        return render_template("mail.html", mail=found, headers=found.message.items())
+        return render_template("mail/mail.html", mail=found, headers=found.message.items())
 
     return app

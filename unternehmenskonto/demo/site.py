@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from flask import Flask, render_template
-from jinja2 import ChoiceLoader, FileSystemLoader
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -21,15 +20,11 @@ EXPLANATIONS = {
 
 
 def prepare(app: Flask, *, name: str, forms_lead_elsewhere: bool = False) -> None:
-    """Give an application the common frame page, an error page, safe headers and /healthz.
+    """Give an application the common error page, safe headers and /healthz.
 
     Browsers apply `form-action` to every redirect after a form too, so a party whose forms lead on to other
     parties cannot restrict it.
     """
-    # A party's own templates first, then the frame that all share.
-    app.jinja_loader = ChoiceLoader(
-        [FileSystemLoader(str(app.template_folder)), FileSystemLoader(str(TEMPLATES / "frame"))]
-    )
     app.jinja_env.globals["party"] = name
     policy = POLICY if forms_lead_elsewhere else f"{POLICY}; form-action 'self'"
 
@@ -40,7 +35,7 @@ def prepare(app: Flask, *, name: str, forms_lead_elsewhere: bool = False) -> Non
     @app.errorhandler(HTTPException)
     def explain(error: HTTPException) -> tuple[str, int]:
         heading, advice = EXPLANATIONS.get(error.code or 500, EXPLANATIONS[500])
-        return render_template("error.html", heading=heading, advice=advice), error.code or 500
+        return render_template("frame/error.html", heading=heading, advice=advice), error.code or 500
 
     @app.after_request
     def safe_headers(response: Response) -> Response:

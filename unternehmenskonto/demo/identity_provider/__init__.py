@@ -37,7 +37,7 @@ def create_app(*, issuer: str, data: Path, clients: Iterable[Client], behaviour:
     """Return the provider as an application of its own; the signing key is kept in the folder `data`."""
     app = Flask(
         __name__,
-        template_folder=str(site.TEMPLATES / "identity_provider"),
+        template_folder=str(site.TEMPLATES),
         static_folder=str(site.STATIC),
         static_url_path="/static",
     )

@@ -26,7 +26,7 @@ def start() -> str:
     """Say what this is and who is logged in."""
     provider = current_provider()
     session = provider.memory.sessions.get(request.cookies.get(SESSION_COOKIE))
-    return render_template("start.html", session=session, certificates=provider.certificates.values())
+    return render_template("identity_provider/start.html", session=session, certificates=provider.certificates.values())
 
 
 @pages.route("/authorize", methods=["GET", "POST"])
@@ -42,7 +42,7 @@ def authorize() -> ResponseReturnValue:
     browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(32)
     page = Response(
         render_template(
-            "choose.html",
+            "identity_provider/choose.html",
             interaction=provider.memory.interactions.put(Interaction(wanted, browser)),
             client=provider.clients[wanted.client_id],
             certificates=provider.certificates.values(),
@@ -89,9 +89,9 @@ def end_session() -> ResponseReturnValue:
         raise UnsafeRequestError("Der Nachweis der Anmeldung (id_token_hint) ist nicht gültig.")
     confirmed = request.method == "POST" and "confirm" in request.form
     if session and not confirmed and (claims is None or claims.get("sid") != session.sid):
-        return render_template("confirm_logout.html", session=session)
+        return render_template("identity_provider/confirm_logout.html", session=session)
     target = _logout_target(provider, claims, request.values)
-    page = Response(render_template("logged_out.html"), mimetype="text/html")
+    page = Response(render_template("identity_provider/logged_out.html"), mimetype="text/html")
     answer = redirect(target, 303) if target else page
     provider.memory.sessions.take(request.cookies.get(SESSION_COOKIE))
     answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="Lax")
@@ -148,4 +148,4 @@ def tell_client(error: AuthorizationError) -> ResponseReturnValue:
 @pages.errorhandler(UnsafeRequestError)
 def tell_person(error: UnsafeRequestError) -> ResponseReturnValue:
     """Show an error to the person, because there is nobody to send it to."""
-    return render_template("refused.html", reason=str(error)), 400
+    return render_template("identity_provider/refused.html", reason=str(error)), 400

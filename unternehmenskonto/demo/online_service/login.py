@@ -1,0 +1,167 @@
+"""The relying party: everything a service needs to let Unternehmenskonto do the login.
+
+Authlib's client does the protocol. What it leaves to its user is done here and explained where it is done.
+"""
+
+import json
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.flask_client import OAuth
+from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
+from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, session
+from flask.typing import ResponseReturnValue
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from .storage import execute, kept_secret
+
+CLIENT_ID = "gewerbeanmeldung"
+SCOPE = "openid"
+LOGIN_SECONDS = 8 * 3600
+ASSERTION_SECONDS = 60
+TIMEOUT_SECONDS = 10
+
+login = Blueprint("login", __name__)
+
+
+class ClientAssertion(PrivateKeyJWT):
+    """Our signature in place of a shared secret (private_key_jwt, OpenID Connect Core 9)."""
+
+    def __init__(self, issuer: str) -> None:
+        """Remember whom to convince."""
+        super().__init__()
+        self.issuer = issuer
+
+    def sign(self, auth: Any, token_endpoint: str) -> str:
+        """Return a fresh assertion.
+
+        Authlib would sign for the token endpoint and for an hour. The audience must be the issuer (RFC 10070),
+        or a server that names somebody else's token endpoint could collect assertions that are good there.
+        """
+        key, claims = auth.client_secret, {"exp": int(time.time()) + ASSERTION_SECONDS}
+        header = {"kid": key.kid}
+        return str(private_key_jwt_sign(key, auth.client_id, self.issuer, claims=claims, header=header))
+
+
+def init_app(app: Flask, key_file: Path) -> None:
+    """Register Unternehmenskonto as the one place where people log in."""
+    key = RSAKey.import_key(json.loads(kept_secret(key_file, new_key)))
+    app.extensions["key"] = key
+    app.extensions["konto"] = OAuth(app).register(
+        "konto",
+        client_id=CLIENT_ID,
+        client_secret=key,
+        client_auth_methods=[ClientAssertion(app.config["ISSUER"])],
+        server_metadata_url=f"{app.config['ISSUER']}/.well-known/openid-configuration",
+        client_kwargs={
+            "scope": SCOPE,
+            "code_challenge_method": "S256",  # PKCE: a stolen code is worth nothing without our verifier
+            "token_endpoint_auth_method": "private_key_jwt",
+            "default_timeout": TIMEOUT_SECONDS,
+        },
+    )
+    app.register_blueprint(login)
+
+
+def konto() -> Any:
+    """Return Authlib's client; its metadata must be of the issuer we asked and must not allow `alg: none`."""
+    client = current_app.extensions["konto"]
+    metadata = client.load_server_metadata()
+    if metadata.get("issuer") != current_app.config["ISSUER"]:
+        raise OAuthError("invalid_issuer", "the metadata belongs to another issuer")
+    metadata["id_token_signing_alg_values_supported"] = ["RS256"]
+    return client
+
+
+@login.route("/login", methods=["GET", "POST"])
+def start() -> ResponseReturnValue:
+    """Send the browser to Unternehmenskonto; also the address it calls itself (initiate_login_uri)."""
+    if request.values.get("iss", current_app.config["ISSUER"]) != current_app.config["ISSUER"]:
+        abort(400)  # OpenID Connect Core 4: whoever starts our login, we only ever ask our own issuer
+    answer: ResponseReturnValue = konto().authorize_redirect(current_app.config["BASE_URL"] + "/callback")
+    return answer
+
+
+@login.get("/callback")
+def callback() -> ResponseReturnValue:
+    """Take the answer, verify it and open a session."""
+    issuer = current_app.config["ISSUER"]
+    # RFC 9207: an answer of another provider must not be mistaken for one of ours.
+    if request.args.get("iss") != issuer:
+        raise OAuthError("invalid_issuer", "the answer comes from another issuer")
+    # Authlib compares state, nonce and at_hash; iss and aud only where both are named here.
+    must_be = {
+        "iss": {"essential": True, "value": issuer},
+        "aud": {"essential": True, "value": CLIENT_ID},
+    }
+    token = konto().authorize_access_token(claims_options=must_be)
+    identity = token.get("userinfo")
+    if not identity:
+        raise OAuthError("invalid_response", "the answer has no ID token")
+    facts = konto().userinfo(token=token)
+    # OpenID Connect Core 5.3.2: facts about somebody else are not to be used.
+    if facts.get("sub") != identity["sub"]:
+        raise OAuthError("invalid_response", "the facts belong to another subject")
+    # A new name for the session at every login: one that somebody planted before is worth nothing.
+    session.clear()
+    session["login"] = secrets.token_urlsafe(32)
+    claims, now = json.dumps({**facts, **identity}), time.time()
+    execute("DELETE FROM login WHERE until < ?", now)
+    values = (session["login"], now + LOGIN_SECONDS, claims, token["id_token"])
+    execute("INSERT INTO login (id, until, claims, id_token) VALUES (?, ?, ?, ?)", *values)
+    return redirect("/", 303)
+
+
+def current_login() -> dict[str, Any] | None:
+    """Return the claims of who is logged in, None for nobody."""
+    name = session.get("login", "")
+    rows = execute("SELECT claims FROM login WHERE id = ? AND until > ?", name, time.time())
+    return json.loads(rows[0][0]) if rows else None
+
+
+@login.post("/abmelden")
+def log_out() -> ResponseReturnValue:
+    """End our session, then the one at Unternehmenskonto (RP-Initiated Logout)."""
+    rows = execute("DELETE FROM login WHERE id = ? RETURNING id_token", session.pop("login", ""))
+    if not rows:
+        return redirect("/abgemeldet", 303)
+    back = current_app.config["BASE_URL"] + "/abgemeldet"
+    answer: ResponseReturnValue = konto().logout_redirect(back, id_token_hint=rows[0][0])
+    return answer
+
+
+@login.get("/abgemeldet")
+def logged_out() -> ResponseReturnValue:
+    """Confirm the logout. Its state is one of ours, or the page would confirm what nobody asked for."""
+    if "state" in request.args:
+        current_app.extensions["konto"].validate_logout_response()
+    return render_template("online_service/logged_out.html", login=current_login())
+
+
+@login.get("/jwks.json")
+def jwks() -> ResponseReturnValue:
+    """Publish the key our assertions are verified with."""
+    return {"keys": [current_app.extensions["key"].as_dict(private=False)]}
+
+
+@login.app_errorhandler(OAuthError)
+@login.app_errorhandler(JoseError)
+@login.app_errorhandler(requests.RequestException)
+def login_failed(error: Exception) -> ResponseReturnValue:
+    """Explain a login or logout that did not come to its end; nobody is logged in by it."""
+    current_app.logger.warning("login failed: %s", error)
+    if isinstance(error, requests.RequestException):
+        return render_template("online_service/failed.html", reason="unreachable"), 502
+    refused = getattr(error, "error", "") == "access_denied"
+    return render_template("online_service/failed.html", reason="refused" if refused else "invalid"), 400
+
+
+def new_key() -> str:
+    """Return a new signing key as JSON."""
+    key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, auto_kid=True)
+    return json.dumps(key.as_dict(private=True))
