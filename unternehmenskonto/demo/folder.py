@@ -127,7 +127,7 @@ class DemoFolder:
             return CONFIG
         moved = self.settings / "config"
         shutil.rmtree(moved, ignore_errors=True)
-        for source in (CONFIG / "identity_providers.toml", *sorted((CONFIG / "services").glob("*.toml"))):
+        for source in sorted(CONFIG.rglob("*.toml")):
             text = source.read_text(encoding="utf-8")
             for before, after in zip(written.all(), needed.all(), strict=True):
                 text = text.replace(before.url, after.url)
