@@ -29,7 +29,7 @@ EVENTS: dict[str, frozenset[str]] = {
     "membership.roles_changed": frozenset({"membership_id", "before", "after"}),
     "membership.ended": frozenset({"membership_id"}),
     "person.email_changed": frozenset(),
-    "service.applied": frozenset({"service", "change"}),
+    "service.applied": frozenset({"service", "change", "fields"}),
     "consent.given": frozenset({"service", "claims"}),
     "consent.refused": frozenset({"service"}),
     "claims.disclosed": frozenset({"service", "claims"}),
