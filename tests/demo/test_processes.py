@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unternehmenskonto.demo.processes import MAX_RESTARTS, Children, ProcessError
+from unternehmenskonto.demo.processes import MAX_RESTARTS, Children, ProcessError, _end_with_parent
 
 SLEEPS = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 FAILS = [sys.executable, "-c", "import sys; sys.exit('no configuration')"]
