@@ -15,7 +15,7 @@ from flask import Flask, current_app, g, request
 from flask_babel import lazy_gettext as _l
 
 from unternehmenskonto import keys
-from unternehmenskonto.errors import Forbidden, NotFound, SignInRequired
+from unternehmenskonto.errors import Forbidden, SignInRequired
 from unternehmenskonto.settings import get_settings
 
 log = structlog.get_logger()
@@ -139,7 +139,7 @@ def _mark(view: View, access: Access) -> View:
 
 def _check() -> None:
     if request.endpoint is None:
-        raise NotFound
+        return  # no such address (404) or not with this method (405): Flask tells it after us
     access = access_of(current_app.view_functions[request.endpoint])
     if access is None:
         log.error("route without permission", endpoint=request.endpoint)

@@ -91,7 +91,8 @@ def _select_language() -> str:
     chosen = request.cookies.get(LANGUAGE_COOKIE) if request else None
     if chosen in LANGUAGES:
         return chosen
-    return (request.accept_languages.best_match(LANGUAGES) if request else None) or "de"
+    wanted = (tag.partition("-")[0].lower() for tag in request.accept_languages.values()) if request else ()
+    return next((language for language in wanted if language in LANGUAGES), "de")  # de-AT is German too
 
 
 def current_language() -> str:
