@@ -10,7 +10,11 @@ from sqlalchemy.exc import OperationalError
 
 from unternehmenskonto import create_app, keys
 from unternehmenskonto.db import db, one_commit
-from unternehmenskonto.settings import PREFIX, load_settings
+from unternehmenskonto.operators import declared
+from unternehmenskonto.operators.reading import FaultyServices
+from unternehmenskonto.settings import PREFIX, get_settings, load_settings
+
+APPLIED_BY = "operator:demo"
 
 
 class PreparationError(Exception):
@@ -20,7 +24,8 @@ class PreparationError(Exception):
 def prepare_database(environment: Mapping[str, str]) -> Flask:
     """Migrate, make missing keys and apply the declared services; all of it may be repeated.
 
-    Returns the application it used. Raises PreparationError for an unreachable server or foreign data.
+    Returns the application it used. Raises PreparationError for an unreachable server, foreign data or
+    faulty service files.
     """
     app = create_app(load_settings({**environment, f"{PREFIX}LOG_LEVEL": "WARNING"}))
     try:
@@ -28,11 +33,14 @@ def prepare_database(environment: Mapping[str, str]) -> Flask:
             upgrade()
             with one_commit():
                 keys.ensure_keys()
+                declared.apply(get_settings().services_dir, by=APPLIED_BY)
     except OperationalError as error:
         raise PreparationError(
             f"The database server cannot be reached: {str(error.orig).strip()}. "
             "Check DATABASE_URL, or unset it to use the embedded server."
         ) from None
+    except FaultyServices as error:
+        raise PreparationError(f"The declared services have faults:\n{error}") from None
     except CommandError as error:
         raise PreparationError(
             f"The data was made by another version of Unternehmenskonto ({error}). "

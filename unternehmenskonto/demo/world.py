@@ -57,6 +57,8 @@ def _konto(url: str) -> Client:
 def main(folder: Path) -> None:
     """Serve every party until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    # The SMTP server would log addresses; whom a mail goes to is nobody's business here either.
+    logging.getLogger("mail.log").setLevel(logging.WARNING)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     needed = addresses()
     with contextlib.ExitStack() as stack:
