@@ -2,6 +2,11 @@
 
 from flask import Flask
 
+from unternehmenskonto.notifications import actions
+from unternehmenskonto.notifications import models as models
+
 
 def init_app(app: Flask) -> None:
-    """Register the pages and commands of this part."""
+    """Give pages the notices that did not arrive; the job registers itself."""
+    # Companies lie below this part and cannot ask for them; their page includes templates/notifications/problems.html.
+    app.jinja_env.globals["notice_problems"] = actions.problems

@@ -1,0 +1,161 @@
+"""Write notices into the outbox, send them, and tell which ones did not arrive."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select, text, true
+
+from unternehmenskonto import audit
+from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.db import db, now
+from unternehmenskonto.jobs import RETRY_SECONDS, defer, job
+from unternehmenskonto.notifications import email
+from unternehmenskonto.notifications.models import Notice
+from unternehmenskonto.permissions import ROLES
+
+log = structlog.get_logger()
+
+PERMISSION = "mailbox.read"
+SENDER_LENGTH = 200
+#: Longer than email.CONVERSATION_SECONDS: the row stays locked while the mail server is spoken to.
+TRANSACTION_MS = 60_000
+#: A failed notice is shown to the company for so long, unless a later one arrives.
+SHOWN_FOR = timedelta(days=90)
+PROBLEMS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A person whose last notice did not arrive, or with `membership` None a company without any address."""
+
+    membership: Membership | None
+    address: str | None
+    kind: str
+    since: datetime
+
+
+def notify_new_message(
+    *, company_id: uuid.UUID, message_id: uuid.UUID, sender: str, regime: str | None = None
+) -> list[uuid.UUID]:
+    """Write one notice for each person who may read the mailbox and return their ids.
+
+    `regime` is the legal regime of a decision, None for an ordinary message. Runs in the transaction of the
+    delivery: the notices exist if and only if the message does. Where nobody has an address, the notice is kept
+    as failed, so that it can be seen.
+    """
+    kind = {None: "message", "vwvfg41_2a": "decision_by_retrieval"}.get(regime, "decision")
+    common = {"kind": kind, "company_id": company_id, "message_id": message_id, "sender": sender[:SENDER_LENGTH]}
+    memberships = _recipients(company_id)
+    notices = [Notice(**common, membership_id=one.id, address=one.email) for one in memberships]
+    if not notices:
+        nobody = Notice(**common, failed_at=now(), last_error="no_address")
+        db.session.add(nobody)
+        db.session.flush()
+        _record_failure(nobody)
+        return []
+    db.session.add_all(notices)
+    db.session.flush()
+    for notice in notices:
+        defer("notifications.send", notice_id=str(notice.id))
+    return [notice.id for notice in notices]
+
+
+@job("notifications.send")
+def send_notice(notice_id: str) -> None:
+    """Send the e-mail of the notice, once; plan the next attempt after a temporary failure.
+
+    The locked row keeps a second run of this job from sending a second copy.
+    """
+    # The job's transaction is quiet while the mail server answers; the limit for web requests would end it.
+    db.session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {TRANSACTION_MS:d}"))
+    notice = db.session.scalar(select(Notice).where(Notice.id == uuid.UUID(notice_id)).with_for_update())
+    if notice is None or notice.sent_at or notice.failed_at:
+        return
+    try:
+        email.send(email.compose(notice))
+    except email.SendingFailed as failure:
+        _keep_failure(notice, failure)
+        return
+    notice.attempts += 1
+    notice.sent_at = now()
+    notice.last_error = None
+    audit.record("notice.sent", by="system", company_id=notice.company_id, notice_id=notice.id, kind=notice.kind)
+
+
+def problems(company_id: uuid.UUID) -> list[Problem]:
+    """Return the living memberships whose newest notice failed, and whether nobody has an address; newest first."""
+    newest = (
+        select(Notice.address, Notice.last_error, Notice.failed_at)
+        .where(Notice.membership_id == Membership.id, Notice.created_at > now() - SHOWN_FOR)
+        .where(Notice.sent_at.is_not(None) | Notice.failed_at.is_not(None))
+        .order_by(Notice.created_at.desc(), Notice.id.desc())
+        .limit(1)
+        .lateral()
+    )
+    rows = db.session.execute(
+        select(Membership, newest.c.address, newest.c.last_error, newest.c.failed_at)
+        .join(newest, true())
+        .where(Membership.company_id == company_id, Membership.ended_at.is_(None))
+        # A person who has changed the address since is not told about the old one.
+        .where(newest.c.failed_at.is_not(None), newest.c.address == Membership.email)
+        .order_by(newest.c.failed_at.desc())
+        .limit(PROBLEMS_SHOWN)
+    )
+    found = [Problem(member, address, kind, since) for member, address, kind, since in rows]
+    return [*_without_address(company_id), *found]
+
+
+def _recipients(company_id: uuid.UUID) -> list[Membership]:
+    """Return the living memberships that may read the mailbox and have an address."""
+    roles = [role for role, permissions in ROLES.items() if PERMISSION in permissions]
+    return list(
+        db.session.scalars(
+            select(Membership)
+            .where(
+                Membership.company_id == company_id,
+                Membership.ended_at.is_(None),
+                Membership.email.is_not(None),
+                Membership.roles.overlap(roles),
+            )
+            .order_by(Membership.id)
+        )
+    )
+
+
+def _without_address(company_id: uuid.UUID) -> list[Problem]:
+    if _recipients(company_id):
+        return []
+    since = db.session.scalar(
+        select(Notice.failed_at)
+        .where(Notice.company_id == company_id, Notice.failed_at.is_not(None), Notice.membership_id.is_(None))
+        .order_by(Notice.created_at.desc())
+        .limit(1)
+    )
+    return [Problem(None, None, "no_address", since)] if since else []
+
+
+def _keep_failure(notice: Notice, failure: email.SendingFailed) -> None:
+    """Plan the next attempt, or give up: after a permanent refusal or when all waits are used up."""
+    notice.attempts += 1
+    notice.last_error = failure.kind
+    log.warning("notice not sent", notice_id=str(notice.id), attempt=notice.attempts, kind=failure.kind)
+    if failure.permanent or notice.attempts > len(RETRY_SECONDS):
+        notice.failed_at = now()
+        _record_failure(notice)
+        return
+    wait = timedelta(seconds=RETRY_SECONDS[notice.attempts - 1])
+    defer("notifications.send", delay=wait, notice_id=str(notice.id))
+
+
+def _record_failure(notice: Notice) -> None:
+    log.error("notice failed", notice_id=str(notice.id), kind=notice.last_error)
+    audit.record(
+        "notice.failed",
+        by="system",
+        company_id=notice.company_id,
+        notice_id=notice.id,
+        kind=notice.kind,
+        reason=notice.last_error,
+    )
