@@ -33,6 +33,9 @@ class Company(Base):
     country: Mapped[str | None] = mapped_column(String(2))
     #: StNr, IdNr or BZStNr: which ring of data the identity provider told.
     datenkranz_type: Mapped[str | None] = mapped_column(String(10))
+    #: Name of the identity provider that told these data, and when it told them last.
+    data_source: Mapped[str | None] = mapped_column(String(200))
+    data_confirmed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     identifiers: Mapped[list["CompanyIdentifier"]] = relationship(back_populates="company")

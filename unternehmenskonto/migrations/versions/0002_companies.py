@@ -27,6 +27,8 @@ def upgrade() -> None:
         sa.Column("address_addition", sa.String(length=200), nullable=True),
         sa.Column("country", sa.String(length=2), nullable=True),
         sa.Column("datenkranz_type", sa.String(length=10), nullable=True),
+        sa.Column("data_source", sa.String(length=200), nullable=True),
+        sa.Column("data_confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_companies")),
     )
