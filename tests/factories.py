@@ -1,14 +1,20 @@
 """Rows for tests: plain functions that add, flush and return; unique by default, everything can be named."""
 
 import itertools
+import secrets
+import time
 from datetime import datetime
 from typing import Any
 
 from flask.testing import FlaskClient
 
+from unternehmenskonto import keys
+from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.companies.models import Company, CompanyIdentifier, Membership, Person
+from unternehmenskonto.companies.subjects import subject
 from unternehmenskonto.db import db, now
 from unternehmenskonto.login import cookies, sessions
+from unternehmenskonto.settings import get_settings
 
 _number = itertools.count(1)
 ALL_ROLES = ("administrator", "mailbox", "services")
@@ -46,6 +52,45 @@ def make_membership(
     db.session.add(membership)
     db.session.flush()
     return membership
+
+
+def make_service(**columns: Any) -> OnlineService:
+    """Return an online service; `client={…}` makes it an OpenID client, `is_mailbox_sender=True` an authority."""
+    number = next(_number)
+    values = {
+        "slug": f"dienst-{number}",
+        "name": f"Dienst {number}",
+        "authority": "Gewerbeamt Musterstadt",
+        "sector": f"dienst-{number}.example",
+        "claims": [],
+        "client": None,
+        "fingerprint": "0" * 64,
+    }
+    service = OnlineService(**{**values, **columns})
+    db.session.add(service)
+    db.session.flush()
+    return service
+
+
+def org_sub(service: OnlineService, company: Company) -> str:
+    """Return the pseudonym under which the service knows the company."""
+    return subject(sector=service.sector, company_id=company.id)
+
+
+def access_token(service: OnlineService, *, scope: str = "mailbox.deliver", lifetime: int = 300) -> str:
+    """Return an access token for the API as the token endpoint issues it (RFC 9068)."""
+    issuer, moment = get_settings().base_url, int(time.time())
+    claims = {
+        "iss": issuer, "aud": f"{issuer}/api/v1", "sub": service.slug, "client_id": service.slug, "scope": scope,
+        "iat": moment, "exp": moment + lifetime, "jti": secrets.token_hex(16),
+    }  # fmt: skip
+    return keys.sign(claims, use="token", alg="ES256", typ="at+jwt")
+
+
+def session_cookie(membership: Membership) -> dict[str, str]:
+    """Return the cookie of a new session, for software that is not Flask's test client; the caller commits."""
+    proof = sessions.Proof(identity_provider="demo-zertifikat", assurance_level="substantial", auth_time=now())
+    return {cookies.name(cookies.SESSION): sessions.start_session(membership_id=membership.id, proof=proof)}
 
 
 def sign_in(
