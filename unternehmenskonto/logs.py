@@ -40,7 +40,7 @@ def configure(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # These tell each query, connection or job argument; that would put personal data into the log.
-    for name in ("urllib3", "sqlalchemy.engine", "procrastinate", "psycopg.pool"):
+    for name in ("urllib3", "sqlalchemy.engine", "procrastinate", "psycopg.pool", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
