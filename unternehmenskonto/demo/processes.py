@@ -35,14 +35,17 @@ class Child:
     log_file: Path
     process: subprocess.Popen[bytes] | None = None
     ends: list[float] = field(default_factory=list)
+    log_begins: int = 0
 
     def log_tail(self) -> str:
-        """Return the last lines the process wrote."""
+        """Return the last lines the process wrote since its last start."""
         try:
-            text = self.log_file.read_text(encoding="utf-8", errors="replace")
+            with self.log_file.open("rb") as log:
+                log.seek(self.log_begins)
+                written = log.read()
         except OSError:
             return ""
-        return text[-LOG_TAIL_CHARACTERS:]
+        return written.decode("utf-8", "replace")[-LOG_TAIL_CHARACTERS:]
 
 
 class Children:
@@ -120,6 +123,7 @@ class Children:
         if child.log_file.exists() and child.log_file.stat().st_size > MAX_LOG_BYTES:
             child.log_file.replace(child.log_file.with_suffix(".log.1"))
         with child.log_file.open("ab") as log:
+            child.log_begins = log.tell()
             # A session of its own: Ctrl-C reaches only us, and we end the children in the right order.
             child.process = subprocess.Popen(
                 child.command,

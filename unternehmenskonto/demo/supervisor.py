@@ -19,8 +19,7 @@ from unternehmenskonto.demo.processes import Children
 from unternehmenskonto.settings import ROOT
 
 WEB_WORKERS = 2
-# Half of a thread's time in a page is waiting for the database.
-THREADS_PER_WORKER = 8
+THREADS_PER_WORKER = 4
 WEB_STOP_SECONDS = 5
 START_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.1

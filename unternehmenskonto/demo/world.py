@@ -1,4 +1,4 @@
-"""The world around Unternehmenskonto in one process: identity provider, online service, mail.
+"""The world around Unternehmenskonto in one process: identity provider, online service, authority, mail.
 
 Started by the supervisor: ``python -m unternehmenskonto.demo.world FOLDER``; ends on SIGTERM. Nothing
 here touches the database of Unternehmenskonto: all of it happens over HTTP and SMTP, as it would between
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from unternehmenskonto.demo import identity_provider, mail, online_service
+from unternehmenskonto.demo import authority, identity_provider, mail, online_service
 from unternehmenskonto.demo.addresses import Address, Addresses, addresses
 from unternehmenskonto.demo.identity_provider import Client
 from unternehmenskonto.demo.serving import Listener
@@ -41,6 +41,7 @@ def applications(needed: Addresses, data: Path) -> Iterator[tuple[Address, Flask
             data=data / "online_service",
         ),
     )
+    yield needed.authority, authority.create_app(konto_url=konto, data=data / "authority")
     yield needed.mail, mail.create_app(folder=data / "mail")
 
 
@@ -67,6 +68,9 @@ def main(folder: Path) -> None:
         stack.callback(smtp.stop)
         for address, app in applications(needed, folder):
             stack.enter_context(Listener(address.host, address.port)).serve(app)
+            if "courier" in app.extensions:
+                app.extensions["courier"].start()
+                stack.callback(app.extensions["courier"].stop)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
 
 
