@@ -8,12 +8,12 @@ import structlog
 from sqlalchemy import select, text, true
 
 from unternehmenskonto import audit
+from unternehmenskonto.companies.actions import recipients
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import RETRY_SECONDS, defer, job
 from unternehmenskonto.notifications import email
 from unternehmenskonto.notifications.models import Notice
-from unternehmenskonto.permissions import ROLES
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ def notify_new_message(
     """
     kind = {None: "message", "vwvfg41_2a": "decision_by_retrieval"}.get(regime, "decision")
     common = {"kind": kind, "company_id": company_id, "message_id": message_id, "sender": sender[:SENDER_LENGTH]}
-    memberships = _recipients(company_id)
+    memberships = recipients(company_id, PERMISSION)
     notices = [Notice(**common, membership_id=one.id, address=one.email) for one in memberships]
     if not notices:
         nobody = Notice(**common, failed_at=now(), last_error="no_address")
@@ -107,25 +107,8 @@ def problems(company_id: uuid.UUID) -> list[Problem]:
     return [*_without_address(company_id), *found]
 
 
-def _recipients(company_id: uuid.UUID) -> list[Membership]:
-    """Return the living memberships that may read the mailbox and have an address."""
-    roles = [role for role, permissions in ROLES.items() if PERMISSION in permissions]
-    return list(
-        db.session.scalars(
-            select(Membership)
-            .where(
-                Membership.company_id == company_id,
-                Membership.ended_at.is_(None),
-                Membership.email.is_not(None),
-                Membership.roles.overlap(roles),
-            )
-            .order_by(Membership.id)
-        )
-    )
-
-
 def _without_address(company_id: uuid.UUID) -> list[Problem]:
-    if _recipients(company_id):
+    if recipients(company_id, PERMISSION):
         return []
     since = db.session.scalar(
         select(Notice.failed_at)

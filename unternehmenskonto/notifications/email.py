@@ -152,7 +152,7 @@ def _address(text: str) -> Address:
     """Return the address for a header; raise SendingFailed if it cannot be one."""
     local, _, domain = text.rpartition("@")
     try:
-        if not local or not text.isprintable() or any(character.isspace() for character in text):
+        if not local or not domain or not text.isprintable() or any(character.isspace() for character in text):
             raise ValueError
         return Address(username=local, domain=domain.encode("idna").decode())
     except ValueError:
