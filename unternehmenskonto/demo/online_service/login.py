@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.flask_client import OAuth
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
@@ -99,7 +100,10 @@ def callback() -> ResponseReturnValue:
         "iss": {"essential": True, "value": issuer},
         "aud": {"essential": True, "value": CLIENT_ID},
     }
-    token = konto().authorize_access_token(claims_options=must_be)
+    try:
+        token = konto().authorize_access_token(claims_options=must_be)
+    except ValueError as error:
+        raise OAuthError("invalid_response", "the answer is not readable") from error
     identity = token.get("userinfo")
     if not identity:
         raise OAuthError("invalid_response", "the answer has no ID token")
@@ -149,7 +153,7 @@ def jwks() -> ResponseReturnValue:
     return {"keys": [current_app.extensions["key"].as_dict(private=False)]}
 
 
-@login.app_errorhandler(OAuthError)
+@login.app_errorhandler(AuthlibBaseError)
 @login.app_errorhandler(JoseError)
 @login.app_errorhandler(requests.RequestException)
 def login_failed(error: Exception) -> ResponseReturnValue:
