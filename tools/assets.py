@@ -24,6 +24,7 @@ STYLE_SHEETS = ("dist/kern.min.css",)
 FONT_STYLES = ("400", "400-italic", "500", "600")
 NPM_SECONDS = 240
 PIP_SECONDS = 240
+LINES_SHOWN = 5
 
 FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}")
 WOFF2 = re.compile(r"url\(\./files/([a-z0-9-]+\.woff2)\)")
@@ -99,7 +100,7 @@ def find_npm() -> str:
 
 
 def run(command: list[str], folder: Path, *, seconds: int, advice: str) -> None:
-    """Run a command quietly; raise AssetError with its last lines and the advice when it fails."""
+    """Run a command quietly; raise AssetError with its telling lines and the advice when it fails."""
     name = f"{Path(command[0]).name} {command[1]}"
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
@@ -108,8 +109,9 @@ def run(command: list[str], folder: Path, *, seconds: int, advice: str) -> None:
     except OSError as error:
         raise AssetError(f"`{name}` could not be started ({error.strerror}). {advice}") from error
     if done.returncode != 0:
-        last = "\n  ".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-        raise AssetError(f"`{name}` ended with status {done.returncode}. {advice}\n  {last}")
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        telling = [line for line in lines if "error" in line.lower()][:LINES_SHOWN] or lines[-LINES_SHOWN:]
+        raise AssetError("\n  ".join([f"`{name}` ended with status {done.returncode}. {advice}", *telling]))
 
 
 def collect(folder: Path) -> dict[str, bytes]:
