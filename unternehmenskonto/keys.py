@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import time
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from sqlalchemy import Index, select, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from unternehmenskonto.db import Base, db, new_id, now
 from unternehmenskonto.settings import get_settings
@@ -158,25 +157,28 @@ def _active(use: str, alg: str) -> PrivateKey:
 
 
 def _make(use: str, alg: str) -> None:
-    """Insert a key pair unless another process was first; the lock ends with the transaction."""
-    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"key {use} {alg}"})
-    taken = select(SigningKey.kid).filter_by(use=use, alg=alg, status="active")
-    if db.session.scalar(taken) is not None:
-        return
-    kid = uuid.UUID(bytes=new_id().bytes).hex
-    key = _generate(alg, kid)
-    private = json.dumps(key.as_dict(private=True)).encode()
-    db.session.add(
-        SigningKey(
-            kid=kid,
-            use=use,
-            alg=alg,
-            status="active",
-            public_jwk=key.as_dict(private=False),
-            sealed=seal(private, context=f"signing key {kid}"),
+    """Insert a key pair unless another process was first.
+
+    In a transaction of its own: a request that fails later must not take back a key that was used already.
+    """
+    with Session(db.engine) as session, session.begin():
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"key {use} {alg}"})
+        taken = select(SigningKey.kid).filter_by(use=use, alg=alg, status="active")
+        if session.scalar(taken) is not None:
+            return
+        kid = new_id().hex
+        key = _generate(alg, kid)
+        private = json.dumps(key.as_dict(private=True)).encode()
+        session.add(
+            SigningKey(
+                kid=kid,
+                use=use,
+                alg=alg,
+                status="active",
+                public_jwk=key.as_dict(private=False),
+                sealed=seal(private, context=f"signing key {kid}"),
+            )
         )
-    )
-    db.session.flush()
 
 
 def _generate(alg: str, kid: str) -> PrivateKey:
