@@ -15,6 +15,7 @@ from flask import Flask, current_app, g, request
 from flask_babel import lazy_gettext as _l
 
 from unternehmenskonto import keys
+from unternehmenskonto.db import db
 from unternehmenskonto.errors import Forbidden, SignInRequired
 from unternehmenskonto.settings import get_settings
 
@@ -146,6 +147,8 @@ def _check() -> None:
         raise Forbidden(code="no_permission_declared")
     if access.kind == "scope":
         g.api_client = _bearer(access.name)
+        # Gives the connection back: what follows may be an upload that takes minutes.
+        db.session.commit()
     elif access.kind != "public":
         actor = current_actor()
         if access.kind == "permission" and not actor.may(access.name):
