@@ -4,7 +4,7 @@ VENV := .venv/bin
 DATA ?= .data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format
+.PHONY: help setup demo demo-reset test check format bench
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-20s %s\n", $$1, $$2}'
@@ -30,3 +30,6 @@ check: setup ## Check style, format, types and the import order
 format: setup ## Bring the code into its format
 	$(VENV)/ruff check --fix-only .
 	$(VENV)/ruff format .
+
+bench: setup ## Measure mailbox, code flow and memory (some minutes)
+	@exec $(VENV)/python -m benchmarks
