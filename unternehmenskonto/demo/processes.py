@@ -74,6 +74,8 @@ class Children:
             code = child.process.returncode
             recent = [end for end in child.ends if end > time.monotonic() - RESTART_WINDOW_SECONDS]
             child.ends = [*recent, time.monotonic()]
+            # A killed web server leaves workers behind that would go on answering beside the new ones.
+            self._signal(child, signal.SIGKILL, whole_group=True)
             if len(child.ends) > MAX_RESTARTS:
                 raise ProcessError(
                     f"{child.name} ended {len(child.ends)} times within a minute, last with code {code}. "
