@@ -49,13 +49,17 @@ class OnlineService(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
-    #: Everything a person may search for, in lower case; trigrams find parts of compounds ("steuer").
-    words: Mapped[str] = mapped_column(
-        Computed("lower(name || ' ' || authority || ' ' || description)", persisted=True)
-    )
+    #: Everything a person may search for, folded (ä is ae); trigrams find parts of compounds ("steuer").
+    words: Mapped[str] = mapped_column(Computed("fold(name || ' ' || authority || ' ' || description)", persisted=True))
+    #: The same words by their stems, weighted A, B and C; folded too, so that both ways to write ä are found.
     search: Mapped[Any] = mapped_column(
         TSVECTOR,
-        Computed("to_tsvector('german', name || ' ' || authority || ' ' || description)", persisted=True),
+        Computed(
+            "setweight(to_tsvector('german', name || ' ' || fold(name)), 'A')"
+            " || setweight(to_tsvector('german', authority || ' ' || fold(authority)), 'B')"
+            " || setweight(to_tsvector('german', description || ' ' || fold(description)), 'C')",
+            persisted=True,
+        ),
     )
 
     @property

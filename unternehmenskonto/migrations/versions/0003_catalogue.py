@@ -9,8 +9,17 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+# Lower case with ä, ö, ü and ß written out, so that "Gaststaette" finds "Gaststätte" and the other way round.
+FOLD = """
+CREATE FUNCTION fold(words text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
+    SELECT replace(replace(replace(replace(
+        lower(translate(words, 'ÄÖÜẞ', 'äöüß')), 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue'), 'ß', 'ss')
+$$;
+"""
+
 
 def upgrade() -> None:
+    op.execute(FOLD)
     op.create_table(
         "online_services",
         sa.Column("slug", sa.String(length=63), nullable=False),
@@ -31,13 +40,18 @@ def upgrade() -> None:
         sa.Column(
             "words",
             sa.String(),
-            sa.Computed("lower(name || ' ' || authority || ' ' || description)", persisted=True),
+            sa.Computed("fold(name || ' ' || authority || ' ' || description)", persisted=True),
             nullable=False,
         ),
         sa.Column(
             "search",
             postgresql.TSVECTOR(),
-            sa.Computed("to_tsvector('german', name || ' ' || authority || ' ' || description)", persisted=True),
+            sa.Computed(
+                "setweight(to_tsvector('german', name || ' ' || fold(name)), 'A')"
+                " || setweight(to_tsvector('german', authority || ' ' || fold(authority)), 'B')"
+                " || setweight(to_tsvector('german', description || ' ' || fold(description)), 'C')",
+                persisted=True,
+            ),
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_online_services")),
@@ -55,3 +69,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("online_services")
+    op.execute("DROP FUNCTION fold(text)")
