@@ -136,10 +136,10 @@ def test_it_starts_heals_and_ends(demo: Demo, tmp_path: Path) -> None:
 
 def test_after_kill_9_it_begins_again_with_its_data(demo: Demo) -> None:
     before = get(f"{NEEDED.konto.url}/oauth/jwks")
-    children = psutil.Process(demo.process.pid).children()
+    pieces = [demo.child(word) for word in ("worker", "granian", "unternehmenskonto.demo.world")]
     demo.process.kill()
     demo.process.wait()
-    psutil.wait_procs(children, timeout=END_SECONDS)
+    assert psutil.wait_procs(pieces, timeout=END_SECONDS)[1] == []
     again = Demo(demo.folder).wait_for("READY")
     try:
         assert get(f"{NEEDED.konto.url}/oauth/jwks") == before
