@@ -53,6 +53,8 @@ class Actor:
     session_id: uuid.UUID
     assurance_level: str
     auth_time: datetime
+    #: How they proved who they are (RFC 8176).
+    amr: tuple[str, ...] = ()
     roles: frozenset[str] = field(default_factory=frozenset)
     #: Whether the person may act for another company too.
     has_other_companies: bool = False

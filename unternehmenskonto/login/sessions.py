@@ -168,6 +168,7 @@ def _actor(session: LoginSession, *, has_other_companies: bool) -> Actor:
         session_id=session.id,
         assurance_level=session.assurance_level,
         auth_time=session.auth_time,
+        amr=tuple(session.amr),
         roles=frozenset(membership.roles),
         has_other_companies=has_other_companies,
     )
