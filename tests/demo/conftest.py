@@ -9,6 +9,10 @@ from joserfc.jwk import RSAKey
 from unternehmenskonto.demo import identity_provider
 from unternehmenskonto.demo.serving import Listener
 
+from .scene import scene
+
+__all__ = ["scene"]
+
 REDIRECT_URI = "http://127.0.0.1:9/rueckkehr"
 LOGOUT_URI = "http://127.0.0.1:9/abgemeldet"
 

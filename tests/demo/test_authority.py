@@ -20,7 +20,7 @@ from unternehmenskonto.demo.authority import courier, letters
 from unternehmenskonto.demo.authority.pdf import MAX_LINES, letter
 from unternehmenskonto.demo.serving import Listener
 
-from .browser import TIMEOUT
+from .person import TIMEOUT
 
 APPLICATION = {
     "id": "0123456789abcdef",

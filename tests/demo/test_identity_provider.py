@@ -21,8 +21,8 @@ from joserfc.jwk import KeySet, RSAKey
 from unternehmenskonto.demo.identity_provider import Fault
 from unternehmenskonto.demo.identity_provider.tokens import Keys
 
-from .browser import TIMEOUT, choose_certificate, parameters
 from .conftest import LOGOUT_URI, REDIRECT_URI, RunningProvider
+from .person import TIMEOUT, choose_certificate, parameters
 
 SUBSTANTIAL = "http://eidas.europa.eu/LoA/substantial"
 HIGH = "http://eidas.europa.eu/LoA/high"

@@ -12,7 +12,7 @@ import requests
 from unternehmenskonto.demo import mail
 from unternehmenskonto.demo.serving import Listener
 
-from .browser import TIMEOUT
+from .person import TIMEOUT
 
 HOST = "127.0.0.5"
 
