@@ -2,13 +2,18 @@
 
 from flask import Flask, g, request
 
-from unternehmenskonto.login import cookies, sessions
+from unternehmenskonto.login import config, cookies, discovery, sessions, views
 from unternehmenskonto.login import models as models
+from unternehmenskonto.settings import Settings
 
 
 def init_app(app: Flask) -> None:
-    """Register the pages and commands of this part."""
+    """Register the pages and commands of this part; raise SettingsError for bad identity providers."""
+    settings: Settings = app.extensions["settings"]
+    app.extensions[config.EXTENSION] = config.load(settings)
+    app.extensions[discovery.EXTENSION] = discovery.empty_cache()
     app.before_request(_load_actor)
+    app.register_blueprint(views.bp)
 
 
 def _load_actor() -> None:

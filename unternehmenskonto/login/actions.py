@@ -1,0 +1,248 @@
+"""The course of a login: begin, come back, be known; and the end of a session."""
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import orjson
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import delete, select, text, update
+
+from unternehmenskonto import audit, keys
+from unternehmenskonto.companies import assurance
+from unternehmenskonto.companies.joining import create_person, found_or_join, update_person
+from unternehmenskonto.companies.models import Membership, Person
+from unternehmenskonto.db import db, now
+from unternehmenskonto.jobs import job
+from unternehmenskonto.login import relying_party
+from unternehmenskonto.login.claims import Told
+from unternehmenskonto.login.config import IdentityProvider
+from unternehmenskonto.login.errors import LevelTooLow, TransactionUnknown
+from unternehmenskonto.login.models import Identity, LoginSession, LoginTransaction
+from unternehmenskonto.login.sessions import Proof, digest, start_session
+from unternehmenskonto.login.sessions import end_session as end_session
+from unternehmenskonto.permissions import Actor
+from unternehmenskonto.settings import get_settings
+
+TRANSACTION_LIFETIME = timedelta(minutes=10)
+RANDOM_BYTES = 32
+MAXIMUM_PATH = 4000
+LEVEL_NAMES = {"low": _l("niedrig"), "substantial": _l("substanziell"), "high": _l("hoch")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a login is to lead to and how good it must be."""
+
+    next_path: str = "/"
+    #: Prove again who you are, even if the identity provider remembers.
+    is_fresh: bool = False
+    #: The oldest proof that is accepted, in seconds.
+    max_age: int | None = None
+    #: low, substantial or high; never below the installation's minimum.
+    level: str = "low"
+
+    def fields(self) -> dict[str, str]:
+        """Return the wish as parameters of the sign-in page, without what is not asked for."""
+        asked = {
+            "next": self.next_path,
+            "fresh": "1" if self.is_fresh else "",
+            "max_age": "" if self.max_age is None else str(self.max_age),
+            "level": self.level if self.level != assurance.LEVELS[0] else "",
+        }
+        return {name: value for name, value in asked.items() if value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pending:
+    """A transaction that came back, used up now."""
+
+    request: relying_party.Request
+    wish: Wish
+    #: Seconds since 1970; None if the age of the proof was not asked for.
+    earliest_auth_time: int | None
+
+
+def start_url(next_path: str, *, is_fresh: bool = False, max_age: int | None = None, level: str | None = None) -> str:
+    """Return the address of the sign-in page that comes back to next_path.
+
+    is_fresh, max_age (seconds) and level (low, substantial, high) are wishes that go through the hands of the
+    person: whoever asks must compare auth_time and assurance_level of the session afterwards.
+    """
+    wish = Wish(next_path=next_path, is_fresh=is_fresh, max_age=max_age, level=level or assurance.LEVELS[0])
+    return "/anmelden?" + urlencode(wish.fields())
+
+
+def is_good_enough(actor: Actor, wish: Wish) -> bool:
+    """Tell whether this session already fulfils the wish, so that nobody signs in for nothing."""
+    is_young = wish.max_age is None or actor.auth_time > now() - timedelta(seconds=wish.max_age)
+    return is_young and not wish.is_fresh and assurance.reaches(actor.assurance_level, wish.level)
+
+
+def begin_login(provider: IdentityProvider, wish: Wish, *, browser: str, language: str) -> str:
+    """Note a new transaction of this browser (the value of its cookie) and return where to send it.
+
+    Raises LoginFailed if the provider cannot be reached.
+    """
+    level = max(wish.level, get_settings().minimum_assurance, key=assurance.LEVELS.index)
+    request = relying_party.Request(
+        state=secrets.token_urlsafe(RANDOM_BYTES),
+        nonce=secrets.token_urlsafe(RANDOM_BYTES),
+        verifier=secrets.token_urlsafe(RANDOM_BYTES),
+        is_fresh=wish.is_fresh,
+        max_age=wish.max_age,
+        wanted_level=level,
+    )
+    url = relying_party.authorize_url(provider, request, language=language)
+    key = digest(request.state)
+    db.session.add(
+        LoginTransaction(
+            state_hash=key,
+            browser_hash=digest(browser),
+            identity_provider=provider.slug,
+            sealed=keys.seal(orjson.dumps([request.nonce, request.verifier]), context=_context(key)),
+            next_path=wish.next_path if len(wish.next_path) <= MAXIMUM_PATH else "/",
+            is_fresh=wish.is_fresh,
+            max_age=wish.max_age,
+            wanted_level=level,
+        )
+    )
+    db.session.flush()
+    return url
+
+
+def take_transaction(provider: IdentityProvider, *, state: str, browser: str | None) -> Pending:
+    """Use up the transaction of this state; raise TransactionUnknown if it is not this browser's, or not alive.
+
+    Only the browser that began can use it up, so that nobody else can spoil a login.
+    """
+    if not state or browser is None:
+        raise TransactionUnknown(detail="no state or no cookie")
+    key = digest(state)
+    row = db.session.scalar(
+        update(LoginTransaction)
+        .where(
+            LoginTransaction.state_hash == key,
+            LoginTransaction.browser_hash == digest(browser),
+            LoginTransaction.identity_provider == provider.slug,
+            LoginTransaction.used_at.is_(None),
+            LoginTransaction.created_at > now() - TRANSACTION_LIFETIME,
+        )
+        .values(used_at=now())
+        .returning(LoginTransaction)
+    )
+    if row is None:
+        raise TransactionUnknown(detail="unknown, used, expired or another browser's")
+    nonce, verifier = orjson.loads(keys.unseal(row.sealed, context=_context(key)))
+    request = relying_party.Request(
+        state=state,
+        nonce=nonce,
+        verifier=verifier,
+        is_fresh=row.is_fresh,
+        max_age=row.max_age,
+        wanted_level=row.wanted_level,
+    )
+    wish = Wish(next_path=row.next_path, is_fresh=row.is_fresh, max_age=row.max_age, level=row.wanted_level)
+    return Pending(request=request, wish=wish, earliest_auth_time=_earliest(row))
+
+
+def _earliest(row: LoginTransaction) -> int | None:
+    if row.is_fresh:
+        return int(row.created_at.timestamp())
+    return None if row.max_age is None else int(row.created_at.timestamp()) - row.max_age
+
+
+def finish_login(
+    provider: IdentityProvider, login: relying_party.Login, told: Told, *, wanted_level: str, language: str
+) -> str:
+    """Make person, company and membership where they are new, and a session; return the value of its cookie.
+
+    Raises LevelTooLow before anything is written.
+    """
+    check_level(told.level, wanted_level)
+    person = _person(provider, str(login.claims["sub"]), told, language)
+    membership = found_or_join(data=told.company, person=person, email=told.email, source=provider.name)
+    token = start_session(
+        membership_id=membership.id,
+        proof=Proof(
+            identity_provider=provider.slug,
+            assurance_level=told.level,
+            auth_time=datetime.fromtimestamp(login.auth_time, UTC),
+            amr=told.amr,
+            upstream_sid=told.sid,
+            id_token=login.id_token,
+        ),
+    )
+    audit.record(
+        "login.succeeded",
+        by=f"person:{person.id}",
+        company_id=membership.company_id,
+        identity_provider=provider.slug,
+        assurance_level=told.level,
+    )
+    return token
+
+
+def check_level(level: str, wanted: str) -> None:
+    """Raise LevelTooLow if a login of this level is not enough."""
+    if not assurance.reaches(level, wanted):
+        raise LevelTooLow(
+            _l(
+                "Ihr Zertifikat hat das Vertrauensniveau „%(level)s“, nötig ist mindestens „%(wanted)s“.",
+                level=LEVEL_NAMES[level],
+                wanted=LEVEL_NAMES[wanted],
+            ),
+            detail=f"{level} < {wanted}",
+        )
+
+
+def record_refusal(provider: IdentityProvider, reason: str) -> None:
+    """Note in the audit log that a login failed and why; who it was is not known or not proved."""
+    audit.record("login.refused", by="system", identity_provider=provider.slug, reason=reason)
+
+
+def _person(provider: IdentityProvider, subject: str, told: Told, language: str) -> Person:
+    """Return who this is, by (issuer, sub) alone: the same name or e-mail address elsewhere is somebody else."""
+    db.session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"identity {provider.issuer} {subject}"},
+    )
+    identity = db.session.get(Identity, (provider.issuer, subject))
+    if identity is not None:
+        update_person(identity.person, told.person)
+        return identity.person
+    person = create_person(told.person, language=language)
+    db.session.add(Identity(issuer=provider.issuer, subject=subject, person_id=person.id))
+    db.session.flush()
+    return person
+
+
+def living_session(session_id: uuid.UUID) -> LoginSession | None:
+    """Return the session if nobody has ended it and its membership lives."""
+    return db.session.scalar(
+        select(LoginSession)
+        .join(LoginSession.membership)
+        .where(LoginSession.id == session_id, LoginSession.ended_at.is_(None), Membership.ended_at.is_(None))
+    )
+
+
+@job("login.forget", cron="17 3 * * *")
+def forget() -> None:
+    """Delete used and expired transactions; end sessions whose time is over and forget their ID tokens."""
+    settings, moment = get_settings(), now()
+    db.session.execute(delete(LoginTransaction).where(LoginTransaction.created_at < moment - TRANSACTION_LIFETIME))
+    is_over = (LoginSession.created_at < moment - settings.session_absolute) | (
+        LoginSession.last_seen_at < moment - settings.session_idle
+    )
+    db.session.execute(
+        update(LoginSession)
+        .where(LoginSession.ended_at.is_(None), is_over)
+        .values(ended_at=moment, ended_reason="expired", sealed_id_token=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _context(key: bytes) -> str:
+    return f"login transaction {key.hex()}"

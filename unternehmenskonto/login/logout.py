@@ -1,0 +1,51 @@
+"""Signing out at the identity provider too (OpenID Connect RP-Initiated Logout 1.0)."""
+
+import uuid
+from dataclasses import dataclass
+
+import structlog
+
+from unternehmenskonto.db import db
+from unternehmenskonto.keys import InvalidToken
+from unternehmenskonto.login import relying_party, sessions
+from unternehmenskonto.login.config import IdentityProvider, providers
+from unternehmenskonto.login.errors import LoginFailed
+from unternehmenskonto.login.models import LoginSession
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class UpstreamLogin:
+    """What the identity provider wants to see before it signs somebody out."""
+
+    provider: IdentityProvider
+    id_token: str
+
+
+def upstream_login(session_id: uuid.UUID) -> UpstreamLogin | None:
+    """Return what is needed to sign out upstream, read before the session ends and forgets it."""
+    session = db.session.get(LoginSession, session_id)
+    provider = providers().get(session.identity_provider) if session else None
+    if session is None or provider is None:
+        return None
+    try:
+        id_token = sessions.upstream_id_token(session)
+    except InvalidToken:
+        log.warning("ID token sealed under another key", identity_provider=provider.slug)
+        return None
+    return UpstreamLogin(provider, id_token) if id_token else None
+
+
+def upstream_url(login: UpstreamLogin | None) -> str | None:
+    """Return where this login ends at its identity provider; None where there is no such place.
+
+    Signing out here never fails because a foreign server does.
+    """
+    if login is None:
+        return None
+    try:
+        return relying_party.end_session_url(login.provider, id_token=login.id_token)
+    except LoginFailed as error:
+        log.warning("no sign-out at the identity provider", identity_provider=login.provider.slug, code=error.code)
+        return None
