@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from unternehmenskonto import create_app, keys
@@ -83,6 +83,30 @@ def app(session_app: Flask, connection: Connection, monkeypatch: pytest.MonkeyPa
     with session_app.app_context():
         yield session_app
     session.remove()
+
+
+@pytest.fixture
+def fresh_database(database_url: str) -> Iterator[str]:
+    """An empty database of one's own on the same server, for real commits and several connections."""
+    server = create_engine(make_url(database_url), isolation_level="AUTOCOMMIT")
+    name = f"test_{secrets.token_hex(6)}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(database_url).set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+@pytest.fixture
+def fresh_app(settings: Settings, fresh_database: str) -> Iterator[Flask]:
+    """The application on a migrated database of its own; what a test commits is really committed."""
+    app = create_app(settings.model_copy(update={"database_url": fresh_database}))
+    with app.app_context():
+        upgrade()
+        yield app
+        db.session.remove()
+        db.engine.dispose()
 
 
 @pytest.fixture
