@@ -2,6 +2,14 @@
 
 from flask import Flask
 
+from unternehmenskonto.provider import client_keys, logout, server, views
+from unternehmenskonto.provider import models as models
+from unternehmenskonto.provider import retention as retention
+
 
 def init_app(app: Flask) -> None:
-    """Register the pages and commands of this part."""
+    """Register the endpoints of the protocol and the pages between them."""
+    client_keys.init_app(app)
+    server.init_app(app)
+    app.before_request(logout.return_to_service)
+    app.register_blueprint(views.bp)

@@ -1,0 +1,140 @@
+"""What a service learns: the values behind the claims its registration allows, and nothing else.
+
+Pseudonyms and the facts of the login travel in the ID token; identity data only at the userinfo endpoint,
+where each disclosure is recorded.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+
+from unternehmenskonto.companies import assurance, identifiers, subjects
+from unternehmenskonto.companies.models import CompanyIdentifier, Membership, PairwiseSubject
+from unternehmenskonto.db import db
+from unternehmenskonto.provider.clients import Client
+from unternehmenskonto.web import show_datetime
+
+ORG_SUB = "org_sub"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """How the acting person proved who they are."""
+
+    assurance_level: str
+    auth_time: datetime
+    amr: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subjects:
+    """The pseudonyms of acting person and company towards one sector (OpenID Connect Core 8.1)."""
+
+    sub: str
+    org_sub: str
+
+
+Source = Callable[[Membership], str | None]
+
+#: Claim -> where it comes from. Pseudonyms, numbers and facts of the login are made in values().
+_SOURCES: dict[str, Source] = {
+    "org_company_name": lambda m: m.company.name,
+    "org_legal_form_code": lambda m: m.company.legal_form_code,
+    "org_legal_form_text": lambda m: m.company.legal_form_text,
+    "org_register_number": lambda m: m.company.register_number,
+    "org_register_type": lambda m: m.company.register_type,
+    "org_register_court": lambda m: m.company.register_court,
+    "org_street": lambda m: m.company.street,
+    "org_building": lambda m: m.company.building,
+    "org_zip_code": lambda m: m.company.zip_code,
+    "org_city": lambda m: m.company.city,
+    "org_city_district": lambda m: m.company.city_district,
+    "org_address_addition": lambda m: m.company.address_addition,
+    "org_country": lambda m: m.company.country,
+    "elster_datenkranz_typ": lambda m: m.company.datenkranz_type,
+    "title": lambda m: m.person.title,
+    "given_name": lambda m: m.person.given_name,
+    "family_name": lambda m: m.person.family_name,
+    "email": lambda m: m.email,
+}
+#: Claim -> scheme of the number (companies/identifiers.py).
+_NUMBERS = {"org_wid": identifiers.W_IDNR, "org_vat_id": identifiers.VAT_ID}
+#: In every ID token by protocol; named in a registration, userinfo repeats them.
+LOGIN_CLAIMS = ("acr", "auth_time", "amr")
+SUPPORTED = ("sub", ORG_SUB, *_SOURCES, *_NUMBERS, *LOGIN_CLAIMS, "trust_level_identification")
+
+_LEVEL_NAMES = {"low": _l("niedrig"), "substantial": _l("substanziell"), "high": _l("hoch")}
+
+
+def granted(client: Client) -> list[str]:
+    """Return the claims this client receives: those of its registration that exist, in the order shown."""
+    return [name for name in client.claim_names if name in SUPPORTED and name != "sub"]
+
+
+def values(names: Iterable[str], *, membership: Membership, pseudonyms: Subjects, login: Login) -> dict[str, Any]:
+    """Return claim -> value for the names given; what the account does not know is left out (Core 5.3.2)."""
+    wanted = list(names)
+    numbers = _numbers(membership.company_id, wanted)
+    facts: dict[str, Any] = {
+        ORG_SUB: pseudonyms.org_sub,
+        "acr": assurance.eidas_uri(login.assurance_level),
+        "auth_time": int(login.auth_time.timestamp()),
+        "amr": list(login.amr),
+        "trust_level_identification": assurance.elster_word(login.assurance_level),
+        **numbers,
+    }
+    found = {name: _SOURCES[name](membership) if name in _SOURCES else facts.get(name) for name in wanted}
+    return {name: value for name, value in found.items() if value not in (None, "", [])}
+
+
+def shown(name: str, value: Any, login: Login) -> str:
+    """Return a value as the person reads it before agreeing."""
+    if name == "auth_time":
+        return show_datetime(login.auth_time)
+    if name in ("acr", "trust_level_identification"):
+        return str(_LEVEL_NAMES[login.assurance_level])
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def find_subjects(client: Client, *, company_id: uuid.UUID, membership_id: uuid.UUID) -> Subjects:
+    """Return both pseudonyms; one query when they are known, made at first use."""
+    rows = db.session.execute(
+        select(PairwiseSubject.membership_id, PairwiseSubject.value).where(
+            PairwiseSubject.sector == client.sector,
+            PairwiseSubject.company_id == company_id,
+            (PairwiseSubject.membership_id == membership_id) | PairwiseSubject.membership_id.is_(None),
+        )
+    )
+    known = {row.membership_id: row.value for row in rows}
+    sector = client.sector
+    return Subjects(
+        sub=known.get(membership_id)
+        or subjects.subject(sector=sector, company_id=company_id, membership_id=membership_id),
+        org_sub=known.get(None) or subjects.subject(sector=sector, company_id=company_id),
+    )
+
+
+def membership_of_subject(client: Client, sub: str) -> uuid.UUID | None:
+    """Return whose pseudonym this is towards the client's sector; None if it is nobody's."""
+    return db.session.scalar(
+        select(PairwiseSubject.membership_id).where(
+            PairwiseSubject.sector == client.sector, PairwiseSubject.value == sub
+        )
+    )
+
+
+def _numbers(company_id: uuid.UUID, names: list[str]) -> dict[str, str]:
+    schemes = {_NUMBERS[name]: name for name in names if name in _NUMBERS}
+    if not schemes:
+        return {}
+    rows = db.session.execute(
+        select(CompanyIdentifier.scheme, CompanyIdentifier.value)
+        .where(CompanyIdentifier.company_id == company_id, CompanyIdentifier.scheme.in_(schemes))
+        .order_by(CompanyIdentifier.value.desc())
+    )
+    return {schemes[row.scheme]: row.value for row in rows}

@@ -1,0 +1,138 @@
+"""The public keys with which clients sign: from the registration, or fetched from their jwks_uri and kept."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from flask import Flask, current_app
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from unternehmenskonto import http
+from unternehmenskonto.db import db
+from unternehmenskonto.provider.clients import Client
+from unternehmenskonto.provider.limits import (
+    JWKS_BYTES,
+    JWKS_KEYS,
+    JWKS_REFETCH_SECONDS,
+    JWKS_SECONDS,
+    MINIMUM_RSA_BITS,
+)
+
+log = structlog.get_logger()
+
+PublicKey = RSAKey | ECKey | OKPKey
+#: Algorithm -> key type and curve. Nothing symmetric, nothing below 128 bit.
+KEY_OF_ALG: dict[str, tuple[str, str | None]] = {
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+_KINDS: dict[str, type[PublicKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
+
+
+@dataclass
+class _Set:
+    """The keys of one client in this process; the lock lets one thread fetch while the others wait."""
+
+    fingerprint: str
+    keys: list[PublicKey] = field(default_factory=list)
+    fetched_at: float | None = None
+    tried_at: float | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def init_app(app: Flask) -> None:
+    """Start with no keys known."""
+    app.extensions["client_keys"] = {}
+
+
+def keys_for(client: Client, *, alg: str, kid: str | None) -> list[PublicKey]:
+    """Return the client's keys that fit algorithm and kid; an unknown kid causes one fetch in 30 seconds."""
+    known = _set_of(client)
+    uri = client.registration.get("jwks_uri")
+    if uri and _is_older(known.fetched_at, JWKS_SECONDS):
+        _refresh(known, str(uri))
+    found = _fitting(known.keys, alg, kid)
+    if not found and uri:
+        _refresh(known, str(uri))
+        found = _fitting(known.keys, alg, kid)
+    return found
+
+
+def _set_of(client: Client) -> _Set:
+    sets: dict[str, _Set] = current_app.extensions["client_keys"]
+    known = sets.get(client.client_id)
+    if known is None or known.fingerprint != client.fingerprint:
+        known = _Set(client.fingerprint, keys=_import(client.registration.get("jwks")))
+        sets[client.client_id] = known
+    return known
+
+
+def _is_older(moment: float | None, seconds: float) -> bool:
+    return moment is None or time.monotonic() - moment > seconds
+
+
+def _refresh(known: _Set, uri: str) -> None:
+    """Fetch unless somebody did so just now; what was fetched before stays usable when that fails."""
+    if not _is_older(known.tried_at, JWKS_REFETCH_SECONDS) and not known.lock.locked():
+        return
+    # Nothing is written yet. Whoever waits for a slow client must not hold a database connection meanwhile.
+    db.session.rollback()
+    with known.lock:
+        if not _is_older(known.tried_at, JWKS_REFETCH_SECONDS):
+            return
+        known.tried_at = time.monotonic()
+        try:
+            answer = http.fetch("GET", uri, headers={"Accept": "application/json"}, maximum_bytes=JWKS_BYTES)
+            if answer.status != 200:
+                raise http.OutboundError("status", str(answer.status))
+            known.keys = _import(answer.json_object())
+            known.fetched_at = time.monotonic()
+        except http.OutboundError as error:
+            log.warning("client keys not readable", kind=error.kind, detail=error.detail)
+
+
+def _import(jwks: object) -> list[PublicKey]:
+    """Return the usable public signature keys of a JWK Set; others are passed over (RFC 7517 5)."""
+    entries = jwks.get("keys") if isinstance(jwks, dict) else None
+    if not isinstance(entries, list):
+        return []
+    found = []
+    for entry in entries[:JWKS_KEYS]:
+        key = _import_one(entry)
+        if key is not None:
+            found.append(key)
+    return found
+
+
+def _import_one(entry: Any) -> PublicKey | None:
+    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or entry.keys() & _PRIVATE_MEMBERS:
+        return None
+    kind = _KINDS.get(str(entry.get("kty")))
+    if kind is None:
+        return None
+    try:
+        key = kind.import_key(json.loads(json.dumps(entry)))
+        if isinstance(key, RSAKey) and key.public_key.key_size < MINIMUM_RSA_BITS:
+            return None
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    return key
+
+
+def _fitting(keys: list[PublicKey], alg: str, kid: str | None) -> list[PublicKey]:
+    kty, curve = KEY_OF_ALG[alg]
+    return [
+        key
+        for key in keys
+        if key.key_type == kty
+        and (curve is None or key.get("crv") == curve)
+        and key.get("alg") in (None, alg)
+        and (kid is None or key.kid == kid)
+    ]

@@ -1,0 +1,148 @@
+"""Online services as OpenID clients: read from the catalogue, never written here."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from sqlalchemy import select
+from sqlalchemy.orm import load_only
+
+from unternehmenskonto.catalogue.models import OnlineService
+from unternehmenskonto.db import db
+
+DELIVERY_SCOPE = "mailbox.deliver"
+OPENID_SCOPE = "openid"
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+#: RFC 7591 2, where the registration names none.
+DEFAULT_AUTH_METHOD = "client_secret_basic"
+DEFAULT_ID_TOKEN_ALG = "RS256"  # noqa: S105 - an algorithm
+
+_COLUMNS = load_only(
+    OnlineService.slug,
+    OnlineService.name,
+    OnlineService.authority,
+    OnlineService.client,
+    OnlineService.sector,
+    OnlineService.claims,
+    OnlineService.is_enabled,
+    OnlineService.is_mailbox_sender,
+    OnlineService.start_url,
+    OnlineService.fingerprint,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client(ClientMixin):
+    """A client as it was when the request came; no database object, so it may outlive the transaction."""
+
+    client_id: str
+    name: str
+    authority: str
+    sector: str
+    start_url: str | None
+    fingerprint: str
+    is_mailbox_sender: bool
+    registration: Mapping[str, Any]
+    #: Claim name -> why the service needs it, in the order shown.
+    purposes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def redirect_uris(self) -> list[str]:
+        """Return the addresses that may receive a code."""
+        return list(self.registration.get("redirect_uris") or ())
+
+    @property
+    def post_logout_redirect_uris(self) -> list[str]:
+        """Return the addresses that may receive the browser after a logout."""
+        return list(self.registration.get("post_logout_redirect_uris") or ())
+
+    @property
+    def auth_method(self) -> str:
+        """Return the one way in which this client proves itself (RFC 7591 2)."""
+        return str(self.registration.get("token_endpoint_auth_method") or DEFAULT_AUTH_METHOD)
+
+    @property
+    def minimum_assurance(self) -> str:
+        """Return the lowest trust level the service accepts."""
+        return str(self.registration.get("minimum_assurance") or "low")
+
+    @property
+    def id_token_alg(self) -> str:
+        """Return the algorithm of this client's ID tokens."""
+        return str(self.registration.get("id_token_signed_response_alg") or DEFAULT_ID_TOKEN_ALG)
+
+    @property
+    def claim_names(self) -> list[str]:
+        """Return the claims that the registration allows, in the order shown."""
+        return list(self.purposes)
+
+    def get_client_id(self) -> str:
+        """Return the slug of the service."""
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """Return nothing: a request has to name its address (OpenID Connect Core 3.1.2.1)."""
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """Return what of the asked scope this client may have; unknown values are left out (Core 3.1.2.1)."""
+        allowed = {OPENID_SCOPE} if self.redirect_uris else set()
+        if self.is_mailbox_sender:
+            allowed.add(DELIVERY_SCOPE)
+        return " ".join(value for value in dict.fromkeys((scope or "").split()) if value in allowed)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Tell whether the address is registered, character by character (RFC 9700 2.1)."""
+        return redirect_uri in self.redirect_uris
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Compare the secret with the registered SHA-256 in constant time."""
+        return is_secret(client_secret, self.registration.get("client_secret_sha256"))
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Tell whether this is the registered way; the same for every endpoint."""
+        return method == self.auth_method
+
+    def check_response_type(self, response_type: str) -> bool:
+        """Allow the code flow only."""
+        return response_type == "code"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Allow codes to whoever has an address for them, client credentials to mailbox senders."""
+        if grant_type == "authorization_code":
+            return bool(self.redirect_uris)
+        return grant_type == "client_credentials" and self.is_mailbox_sender and self.auth_method != "none"
+
+
+def is_secret(given: str, expected_sha256: object) -> bool:
+    """Compare in constant time; without an expected value the same work is done in vain."""
+    expected = expected_sha256 if isinstance(expected_sha256, str) and expected_sha256 else "-" * 64
+    found = hashlib.sha256(given.encode()).hexdigest()
+    return hmac.compare_digest(found.encode(), expected.lower().encode())
+
+
+def find_client(client_id: str | None) -> Client | None:
+    """Return the enabled client of this name; None if there is none. One query."""
+    if not client_id:
+        return None
+    service = db.session.scalar(select(OnlineService).where(OnlineService.slug == client_id).options(_COLUMNS))
+    return client_of(service)
+
+
+def client_of(service: OnlineService | None) -> Client | None:
+    """Return the client side of a catalogue entry; None if it has none or is switched off."""
+    if service is None or not service.is_enabled or not service.client:
+        return None
+    return Client(
+        client_id=service.slug,
+        name=service.name,
+        authority=service.authority,
+        sector=service.sector,
+        start_url=service.start_url,
+        fingerprint=service.fingerprint,
+        is_mailbox_sender=service.is_mailbox_sender,
+        registration=service.client,
+        purposes={claim["name"]: claim.get("purpose", "") for claim in service.claims},
+    )

@@ -1,0 +1,94 @@
+"""The two grants at the token endpoint, on Authlib's engine; implicit, password and device do not exist."""
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError, UnauthorizedClientError
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as CodeEngine
+from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as ClientCredentialsEngine
+
+from unternehmenskonto import audit
+from unternehmenskonto.db import now
+from unternehmenskonto.provider import codes, tokens
+from unternehmenskonto.provider.clients import DELIVERY_SCOPE, Client
+from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS
+
+AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+BAD_CODE = "The code is unknown, expired, already used or belongs to another request."
+
+Answer = tuple[int, dict[str, Any], list[tuple[str, str]]]
+
+
+class AuthorizationCodeGrant(CodeEngine):
+    """RFC 6749 4.1.3 with PKCE for every client; the authorization endpoint is authorize.py."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client, use the code up, hold its request against this one."""
+        client: Client = self.authenticate_token_endpoint_client()
+        self.request.client = client
+        if not client.check_grant_type(self.GRANT_TYPE):
+            raise UnauthorizedClientError("This client may not use authorization codes.")
+        form = self.request.form
+        for name in ("code", "redirect_uri", "code_verifier"):
+            if not form.get(name):
+                raise InvalidRequestError(f"{name} is missing.")
+        redeemed = codes.redeem(form["code"], client_id=client.client_id)
+        if (
+            redeemed is None
+            or redeemed.expires_at <= now()
+            or redeemed.grant.revoked_at is not None
+            or redeemed.redirect_uri != form["redirect_uri"]
+            or not codes.is_verifier_of(form["code_verifier"], redeemed.code_challenge)
+        ):
+            raise InvalidGrantError(BAD_CODE)
+        self.request.authorization_code = redeemed
+
+    def create_token_response(self) -> Answer:
+        """Answer with access token and ID token; scope is told because unknown ones were left out."""
+        client: Client = self.request.client
+        redeemed: codes.RedeemedCode = self.request.authorization_code
+        grant = redeemed.grant
+        access_token = tokens.access_token_for_grant(grant)
+        answer = {
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": ACCESS_TOKEN_SECONDS,
+            "scope": grant.scope,
+            "id_token": tokens.id_token(grant, client, nonce=redeemed.nonce, access_token=access_token),
+        }
+        _record(client, grant.scope, self.GRANT_TYPE, company_id=grant.company_id)
+        return 200, answer, []
+
+
+class ClientCredentialsGrant(ClientCredentialsEngine):
+    """RFC 6749 4.4: authorities that deliver to mailboxes, and nobody else."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client and hold it against its registration."""
+        client: Client = self.authenticate_token_endpoint_client()
+        self.request.client = client
+        if not client.check_grant_type(self.GRANT_TYPE):
+            raise UnauthorizedClientError("This client may not deliver to mailboxes.")
+        asked = self.request.form.get("scope", DELIVERY_SCOPE).split()
+        if asked != [DELIVERY_SCOPE]:
+            raise InvalidScopeError(f"The only scope is {DELIVERY_SCOPE}.")
+
+    def create_token_response(self) -> Answer:
+        """Answer with a token for the API."""
+        client: Client = self.request.client
+        answer = {
+            "access_token": tokens.access_token_for_client(client, DELIVERY_SCOPE),
+            "token_type": "Bearer",
+            "expires_in": ACCESS_TOKEN_SECONDS,
+            "scope": DELIVERY_SCOPE,
+        }
+        _record(client, DELIVERY_SCOPE, self.GRANT_TYPE)
+        return 200, answer, []
+
+
+def _record(client: Client, scope: str, grant_type: str, **more: Any) -> None:
+    by = f"client:{client.client_id}"
+    audit.record("token.issued", by=by, service=client.client_id, scope=scope, grant_type=grant_type, **more)

@@ -1,0 +1,47 @@
+"""Every figure of the provider once, with its source."""
+
+from datetime import timedelta
+
+#: FAPI 2.0 Security Profile 5.3.2.1: 60 seconds at most.
+CODE_LIFETIME = timedelta(seconds=60)
+#: TR-03172 A3.5.08: self-contained tokens live five minutes at most.
+ACCESS_TOKEN_SECONDS = 300
+ID_TOKEN_SECONDS = 300
+#: How long a person may take from the request to the agreement, a login in between included.
+INTERACTION_LIFETIME = timedelta(minutes=30)
+#: Codes and grants are kept so long after their end, to notice a replay.
+RETENTION = timedelta(days=1)
+
+#: RFC 10070, FAPI 2.0: a client assertion is short-lived; clocks may differ by so much.
+ASSERTION_SECONDS = 300
+CLOCK_TOLERANCE_SECONDS = 10
+MAXIMUM_ASSERTION_CHARACTERS = 8192
+MAXIMUM_JTI_CHARACTERS = 256
+MAXIMUM_KID_CHARACTERS = 200
+
+#: security.md 1.2: a client's keys are read again after ten minutes, for an unknown kid once in 30 seconds.
+JWKS_SECONDS = 600
+JWKS_REFETCH_SECONDS = 30
+JWKS_BYTES = 64 * 1024
+JWKS_KEYS = 20
+MINIMUM_RSA_BITS = 2048
+
+MAXIMUM_PARAMETERS = 40
+MAXIMUM_VALUE_CHARACTERS = 2048
+#: Values that are long by nature.
+LONG_VALUES = {
+    "state": 4096,
+    "claims": 4096,
+    "id_token_hint": 8192,
+    "client_assertion": MAXIMUM_ASSERTION_CHARACTERS,
+    "request": 8192,
+}
+MAXIMUM_NONCE_CHARACTERS = 1024
+
+#: Refused client authentications of one address.
+REFUSED_CLIENTS_LIMIT = "60 per minute"
+METADATA_SECONDS = 300
+
+#: The wish of a service waits in a cookie (4 kB) while the identity provider logs out too.
+MAXIMUM_LOGOUT_STATE_CHARACTERS = 512
+LOGOUT_DETOUR_SECONDS = 300

@@ -1,0 +1,49 @@
+"""What we tell machines about ourselves: only what is true, and all of it."""
+
+from typing import Any
+
+from unternehmenskonto import keys
+from unternehmenskonto.companies import assurance
+from unternehmenskonto.provider import claims
+from unternehmenskonto.provider.authorize import PROMPTS
+from unternehmenskonto.provider.client_keys import KEY_OF_ALG
+from unternehmenskonto.provider.clients import AUTH_METHODS, DELIVERY_SCOPE, OPENID_SCOPE
+from unternehmenskonto.settings import get_settings
+
+#: In every ID token, whatever the registration says.
+PROTOCOL_CLAIMS = ("iss", "aud", "iat", "exp", "nonce", "sid", "at_hash")
+
+
+def document() -> dict[str, Any]:
+    """Return the metadata of OpenID Connect Discovery 3 and RFC 8414 2."""
+    issuer = get_settings().base_url
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "userinfo_endpoint": f"{issuer}/oauth/userinfo",
+        "jwks_uri": f"{issuer}/oauth/jwks",
+        "end_session_endpoint": f"{issuer}/oauth/end-session",
+        "scopes_supported": [OPENID_SCOPE, DELIVERY_SCOPE],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(KEY_OF_ALG),
+        "code_challenge_methods_supported": ["S256"],
+        "claim_types_supported": ["normal"],
+        "claims_supported": [*PROTOCOL_CLAIMS, *claims.SUPPORTED],
+        "acr_values_supported": [assurance.eidas_uri(level) for level in assurance.LEVELS],
+        "prompt_values_supported": list(PROMPTS),
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "authorization_response_iss_parameter_supported": True,
+    }
+
+
+def jwks() -> dict[str, Any]:
+    """Return our public keys."""
+    return keys.jwks()

@@ -1,0 +1,87 @@
+"""The one encoder of everything that goes out: redirects to clients, JSON, OAuth errors."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import orjson
+from flask import Response
+
+from unternehmenskonto.settings import get_settings
+
+JSON_TYPE = "application/json"
+
+
+class AuthorizeError(Exception):
+    """Refuse an authorization request towards the client (RFC 6749 4.1.2.1); description in plain ASCII."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+
+
+def to_client(redirect_uri: str, *, state: str | None, **parameters: str) -> Response:
+    """Send the browser to a proven redirect URI.
+
+    Always with iss (RFC 9207), with state if there was one; 303, so that no form is ever sent again
+    (RFC 9700 4.12).
+    """
+    query = dict(parameters)
+    if state:
+        query["state"] = state
+    query["iss"] = get_settings().base_url
+    return redirect(with_query(redirect_uri, query))
+
+
+def redirect(location: str) -> Response:
+    """Send the browser on with GET; nobody may keep the answer."""
+    response = Response(status=303, headers={"Location": location, "Cache-Control": "no-store", "Pragma": "no-cache"})
+    response.autocorrect_location_header = False
+    return response
+
+
+def with_query(uri: str, query: Mapping[str, str]) -> str:
+    """Add parameters to a URI and keep the query it has (RFC 6749 3.1.2)."""
+    parts = urlsplit(uri)
+    joined = "&".join(part for part in (parts.query, urlencode(query)) if part)
+    return urlunsplit(parts._replace(query=joined))
+
+
+def as_json(payload: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the object as JSON that nobody may keep (RFC 6749 5.1)."""
+    response = Response(orjson.dumps(payload), status=status, mimetype=JSON_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Pragma"] = "no-cache"
+    response.headers.update(headers or {})
+    return response
+
+
+def token_error(error: str, description: str, *, status: int = 400) -> Response:
+    """Refuse a token request (RFC 6749 5.2)."""
+    headers = {"WWW-Authenticate": f'Basic realm="{get_settings().base_url}"'} if status == 401 else {}
+    return as_json({"error": error, "error_description": description}, status=status, headers=headers)
+
+
+def bearer_error(error: str | None, description: str, *, status: int = 401) -> Response:
+    """Refuse a request for claims (RFC 6750 3); without an error code where no token was offered."""
+    challenge = f'Bearer realm="{get_settings().base_url}"'
+    if error is None:
+        return as_json(
+            {"error": "invalid_token", "error_description": description},
+            status=status,
+            headers={"WWW-Authenticate": challenge},
+        )
+    challenge += f', error="{error}", error_description="{description}"'
+    return as_json(
+        {"error": error, "error_description": description}, status=status, headers={"WWW-Authenticate": challenge}
+    )
+
+
+def metadata(payload: Mapping[str, Any], *, seconds: int) -> Response:
+    """Return public metadata: any page may read it, caches may keep it for a while."""
+    response = Response(orjson.dumps(payload), mimetype=JSON_TYPE)
+    response.headers["Cache-Control"] = f"public, max-age={seconds}"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response

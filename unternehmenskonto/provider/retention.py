@@ -1,0 +1,21 @@
+"""What has done its service goes: codes, assertions, requests nobody answered, grants without codes."""
+
+from sqlalchemy import delete
+
+from unternehmenskonto.db import db, now
+from unternehmenskonto.jobs import job
+from unternehmenskonto.provider.limits import RETENTION
+from unternehmenskonto.provider.models import Grant, Interaction, UsedAssertion
+
+
+@job("provider.forget", cron="*/10 * * * *")
+def forget() -> None:
+    """Delete what is over; agreements and the audit log stay."""
+    moment = now()
+    for expired in (
+        delete(Interaction).where(Interaction.expires_at < moment),
+        delete(UsedAssertion).where(UsedAssertion.expires_at < moment),
+        # Codes go with their grants; the tokens of both are dead long before.
+        delete(Grant).where(Grant.created_at < moment - RETENTION),
+    ):
+        db.session.execute(expired.execution_options(synchronize_session=False))

@@ -1,0 +1,114 @@
+"""The addresses that clients call or send browsers to."""
+
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, g, render_template, request
+from flask.typing import ResponseReturnValue
+
+from unternehmenskonto.permissions import Actor, public
+from unternehmenskonto.provider import (
+    authorize,
+    interactions,
+    logout,
+    metadata,
+    pages,
+    parameters,
+    responses,
+    server,
+    userinfo,
+)
+from unternehmenskonto.provider.limits import METADATA_SECONDS, REFUSED_CLIENTS_LIMIT
+from unternehmenskonto.web import csrf, limiter
+
+bp = Blueprint("provider", __name__)
+
+AUTHORIZE_PATH = "/oauth/authorize"
+
+
+@bp.get("/.well-known/openid-configuration")
+@bp.get("/.well-known/oauth-authorization-server")
+@public
+def discovery() -> Response:
+    """Tell what this provider can do (OpenID Connect Discovery 4, RFC 8414 3)."""
+    return responses.metadata(metadata.document(), seconds=METADATA_SECONDS)
+
+
+@bp.get("/oauth/jwks")
+@public
+def jwks() -> Response:
+    """Publish our public keys (RFC 7517 5)."""
+    return responses.metadata(metadata.jwks(), seconds=METADATA_SECONDS)
+
+
+@bp.route(AUTHORIZE_PATH, methods=["GET", "POST"])
+@csrf.exempt
+@public
+def authorize_request() -> ResponseReturnValue:
+    """Begin a login at a service (OpenID Connect Core 3.1.2)."""
+    found = parameters.authorize_parameters(request)
+    to = authorize.recipient(found)
+    try:
+        checked = authorize.check(found, to)
+        if request.method == "POST":
+            # A form from another site brings no session cookie (SameSite=Lax); the GET that follows does.
+            return responses.redirect(responses.with_query(AUTHORIZE_PATH, checked.parameters))
+        return pages.proceed(checked)
+    except responses.AuthorizeError as error:
+        return pages.refuse(to, error)
+
+
+@bp.route("/oauth/weiter/<name>", methods=["GET", "POST"])
+@public
+def proceed(name: str) -> ResponseReturnValue:
+    """Go on with a request that waits: show the page it needs, take the answer of that page."""
+    interaction = interactions.find(name)
+    found = parameters.Parameters(interaction.parameters, None)
+    to = authorize.recipient(found)
+    try:
+        checked = authorize.check(found, to)
+        if request.method == "POST":
+            return pages.answer(checked, name, interaction)
+        return pages.proceed(checked, name, interaction)
+    except responses.AuthorizeError as error:
+        interactions.end(interaction)
+        return pages.refuse(to, error)
+
+
+@bp.post("/oauth/token")
+@csrf.exempt
+@limiter.limit(REFUSED_CLIENTS_LIMIT, deduct_when=lambda response: response.status_code == 401)
+@public
+def token() -> Response:
+    """Exchange a code, or give an authority its token (RFC 6749 3.2)."""
+    return server.token_response()
+
+
+@bp.route("/oauth/userinfo", methods=["GET", "POST"])
+@csrf.exempt
+@public
+def claims() -> Response:
+    """Return the claims of the grant behind the access token (OpenID Connect Core 5.3)."""
+    return userinfo.respond(request)
+
+
+@bp.route("/oauth/end-session", methods=["GET", "POST"])
+@csrf.exempt
+@public
+def end_session() -> ResponseReturnValue:
+    """Log out at the wish of a service (RP-Initiated Logout 2)."""
+    found = parameters.authorize_parameters(request)
+    asked = logout.check(found)
+    if request.method == "POST":
+        kept = {name: value for name in logout.READ if (value := found.get(name))}
+        return responses.redirect(f"/oauth/end-session?{urlencode(kept)}")
+    actor: Actor | None = g.get("actor")
+    if logout.needs_question(asked, actor):
+        return render_template("provider/logout.html", asked=asked, parameters=found.values, read=logout.READ)
+    return logout.finish(asked, actor)
+
+
+@bp.post("/oauth/abmelden")
+@public
+def confirm_end_session() -> ResponseReturnValue:
+    """Log out after the person said so on our page."""
+    return logout.finish(logout.check(parameters.authorize_parameters(request)), g.get("actor"))
