@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +18,7 @@ from obstore.store import LocalStore
 from unternehmenskonto.errors import AppError, Unavailable
 
 CHUNK_BYTES = 1024 * 1024
+LIST_BATCH = 500
 
 
 class DigestMismatch(AppError):
@@ -70,6 +72,18 @@ def delete(path: str) -> None:
         obstore.delete(_store(), path)
     except FileNotFoundError:
         return
+
+
+def older_objects(moment: datetime) -> Iterator[list[str]]:
+    """Yield, in batches, the names of the objects that were stored before this moment."""
+    for batch in obstore.list(_store(), chunk_size=LIST_BATCH):
+        yield [found["path"] for found in batch if found["last_modified"] < moment]
+
+
+def folder() -> Path:
+    """Return the folder of the store; temporary files beside the objects never fill another disk."""
+    found: Path = current_app.extensions["storage_dir"]
+    return found
 
 
 def is_writable() -> bool:

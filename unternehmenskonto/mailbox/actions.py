@@ -1,0 +1,249 @@
+"""Deliver a message: one transaction, one lock, one answer."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from unternehmenskonto import audit
+from unternehmenskonto.catalogue.models import OnlineService
+from unternehmenskonto.companies.actions import company_by_identifier
+from unternehmenskonto.companies.models import Company
+from unternehmenskonto.companies.subjects import company_by_subject, subject
+from unternehmenskonto.db import db, new_id, now
+from unternehmenskonto.mailbox import chain, idempotency, receipts
+from unternehmenskonto.mailbox.deadlines import Deadline, Remedy, Unit, compute, legal_day
+from unternehmenskonto.mailbox.idempotency import Answer, RequestKey
+from unternehmenskonto.mailbox.models import GENESIS, Attachment, Mailbox, Message
+from unternehmenskonto.mailbox.problems import refusal
+from unternehmenskonto.mailbox.rules import Regime
+from unternehmenskonto.notifications.actions import notify_new_message
+
+ROUTE = "POST /api/v1/messages"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """How the sender names the company: scheme org_sub, w_idnr, vat_id or register (court|type|number)."""
+
+    scheme: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The law of an administrative act; the fields are those of Message."""
+
+    regime: Regime
+    land: str
+    remedy_kind: str
+    remedy_length: int
+    remedy_unit: Unit
+    remedy_instructed: bool
+    remedy_addressee: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A message as its sender wrote it, checked."""
+
+    recipient: Recipient
+    kind: str
+    subject: str
+    body: str
+    body_format: str
+    reference: str | None
+    decision: Decision | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """An attachment whose bytes lie in the store already."""
+
+    file_name: str
+    media_type: str
+    size: int
+    sha256: str
+    path: str
+
+
+def sender(client_id: str) -> OnlineService:
+    """Return the service behind an access token; raise `sender_not_allowed` unless it may deliver now."""
+    service = db.session.get(OnlineService, client_id, populate_existing=True)
+    if service is None or not service.is_enabled or not service.is_mailbox_sender:
+        raise refusal("sender_not_allowed", detail=client_id)
+    return service
+
+
+def request_key(*, client_id: str, key: str, delivery: Delivery, files: Sequence[Any]) -> RequestKey:
+    """Return the identity of this request; each file has file_name, media_type, size and sha256."""
+    content = [asdict(delivery), [[file.file_name, file.media_type, file.size, file.sha256] for file in files]]
+    return RequestKey(client=client_id, route=ROUTE, key=key, fingerprint=idempotency.fingerprint(content))
+
+
+def deliver(*, client_id: str, request: RequestKey, delivery: Delivery, files: Sequence[StoredFile]) -> Answer:
+    """Put the message into the company's mailbox and return the sender's answer, or the one given before.
+
+    Message, attachments, notices, audit event, chain link, receipts and the kept answer commit together. Raises
+    the problems sender_not_allowed, recipient_unknown, request_in_progress, idempotency_key_reused and
+    InvalidIdentifier.
+    """
+    accepted_at = now()
+    service = sender(client_id)
+    answer = idempotency.claim(request)
+    if answer is not None:
+        return answer
+    company = _company(service, delivery.recipient)
+    pseudonym = subject(sector=service.sector, company_id=company.id)
+    message_id = new_id()
+    notify_new_message(
+        company_id=company.id,
+        message_id=message_id,
+        sender=service.authority,
+        regime=delivery.decision.regime if delivery.decision else None,
+    )
+    # From here to the commit other deliveries to this mailbox wait.
+    mailbox = locked_mailbox(company.id)
+    message = _add_message(mailbox, delivery, message_id=message_id, service=service, accepted_at=accepted_at)
+    attachments = _add_attachments(message, files)
+    link = chain.append(mailbox, message, attachments)
+    proofs = receipts.issue_for_delivery(message, attachments, pseudonym=pseudonym, chain_hash=link.hash)
+    audit.record(
+        "message.delivered",
+        by=f"client:{service.slug}",
+        company_id=company.id,
+        message_id=message.id,
+        sequence_number=message.sequence_number,
+        kind=message.kind,
+        service=service.slug,
+    )
+    db.session.flush()
+    answer = Answer(201, orjson.dumps(shown(message, attachments, proofs)))
+    idempotency.keep(request, answer)
+    return answer
+
+
+def state(*, client_id: str, message_id: uuid.UUID) -> dict[str, Any]:
+    """Return what the sender may know of its message; raise `message_unknown` for anybody else's."""
+    message = db.session.scalar(select(Message).where(Message.service == client_id, Message.id == message_id))
+    if message is None:
+        raise refusal("message_unknown")
+    retrieved_at = message.first_retrieved_at
+    return {
+        **shown(message, message.attachments, receipts.receipts_of(message)),
+        "is_retrieved": retrieved_at is not None,
+        "first_retrieved_at": receipts.utc(retrieved_at) if retrieved_at else None,
+    }
+
+
+def locked_mailbox(company_id: uuid.UUID) -> Mailbox:
+    """Return the mailbox, made if it is missing, locked until the transaction ends."""
+    fresh = insert(Mailbox).values(
+        company_id=company_id, last_sequence=0, head=GENESIS, unread_count=0, created_at=now()
+    )
+    db.session.execute(fresh.on_conflict_do_nothing())
+    locked = select(Mailbox).where(Mailbox.company_id == company_id).with_for_update()
+    return db.session.scalars(locked.execution_options(populate_existing=True)).one()
+
+
+def shown(message: Message, attachments: Sequence[Attachment], proofs: dict[str, str]) -> dict[str, Any]:
+    """Return a message as the API shows it to its sender."""
+    return {
+        "id": str(message.id),
+        "sequence_number": message.sequence_number,
+        "accepted_at": receipts.utc(message.accepted_at),
+        "made_available_at": receipts.utc(message.made_available_at),
+        "announced_on": _day(message.announced_on),
+        "remedy_ends_on": _day(message.remedy_ends_on),
+        "receipts": proofs,
+        "attachments": [
+            {
+                "id": str(file.id),
+                "file_name": file.file_name,
+                "media_type": file.media_type,
+                "size": file.size,
+                "sha256": file.sha256,
+            }
+            for file in attachments
+        ],
+    }
+
+
+def _company(service: OnlineService, recipient: Recipient) -> Company:
+    if recipient.scheme == "org_sub":
+        company = company_by_subject(sector=service.sector, value=recipient.value)
+    else:
+        company = company_by_identifier(recipient.scheme, recipient.value)
+    if company is None:
+        raise refusal("recipient_unknown")
+    return company
+
+
+def _add_message(
+    mailbox: Mailbox, delivery: Delivery, *, message_id: uuid.UUID, service: OnlineService, accepted_at: Any
+) -> Message:
+    mailbox.last_sequence += 1
+    mailbox.unread_count += 1
+    message = Message(
+        company_id=mailbox.company_id,
+        id=message_id,
+        sequence_number=mailbox.last_sequence,
+        service=service.slug,
+        sender_name=service.name,
+        sender_authority=service.authority,
+        kind=delivery.kind,
+        subject=delivery.subject,
+        body=delivery.body,
+        body_format=delivery.body_format,
+        reference=delivery.reference,
+        accepted_at=accepted_at,
+        # Under the lock, so that times follow the sequence numbers.
+        made_available_at=now(),
+    )
+    if delivery.decision is not None:
+        _apply_law(message, delivery.decision)
+    db.session.add(message)
+    return message
+
+
+def _apply_law(message: Message, decision: Decision) -> None:
+    for name, value in asdict(decision).items():
+        setattr(message, name, value)
+    dates = deadline(message, retrieved_on=None)
+    message.announced_on = dates.announced_on
+    message.remedy_ends_on = dates.remedy_ends_on
+    message.rule_version = dates.rule_version
+
+
+def deadline(message: Message, *, retrieved_on: date | None) -> Deadline:
+    """Return the dates of a decision by the rules of the day on which it was made available."""
+    remedy = Remedy(
+        length=message.remedy_length or 0,
+        unit=message.remedy_unit,  # type: ignore[arg-type]
+        instructed=bool(message.remedy_instructed),
+    )
+    return compute(
+        regime=message.regime,  # type: ignore[arg-type]
+        made_available_on=legal_day(message.made_available_at),
+        retrieved_on=retrieved_on,
+        remedy=remedy,
+        land=message.land,
+    )
+
+
+def _add_attachments(message: Message, files: Sequence[StoredFile]) -> list[Attachment]:
+    attachments = [
+        Attachment(company_id=message.company_id, id=new_id(), message_id=message.id, position=position, **asdict(file))
+        for position, file in enumerate(files, start=1)
+    ]
+    db.session.add_all(attachments)
+    return attachments
+
+
+def _day(value: date | None) -> str | None:
+    return None if value is None else value.isoformat()

@@ -1,0 +1,163 @@
+"""The chain of evidence of a mailbox: each delivery is bound to all before it; nobody can change, drop or insert one.
+
+Concept: one link per message, leaf = SHA-256(salt || canonical record), hash = SHA-256(previous || number || leaf).
+"""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from unternehmenskonto.db import db
+from unternehmenskonto.mailbox.models import GENESIS, Attachment, ChainLink, Mailbox, Message
+
+SALT_BYTES = 32
+BATCH = 500
+REPORTED_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the verifier found in one mailbox; `faults` names the first bad places, empty means intact."""
+
+    company_id: uuid.UUID
+    links: int
+    head: str
+    faults: list[str]
+
+
+def record_of(message: Message, attachments: list[Attachment]) -> bytes:
+    """Return what was delivered in one canonical form: JSON in a fixed order, times in UTC."""
+    fields: list[Any] = [
+        message.company_id.hex,
+        message.sequence_number,
+        message.id.hex,
+        message.service,
+        message.sender_name,
+        message.sender_authority,
+        message.kind,
+        message.subject,
+        message.body,
+        message.body_format,
+        message.reference,
+        message.regime,
+        message.land,
+        message.remedy_kind,
+        message.remedy_length,
+        message.remedy_unit,
+        message.remedy_instructed,
+        message.remedy_addressee,
+        message.accepted_at.isoformat(),
+        message.made_available_at.isoformat(),
+        [[file.id.hex, file.file_name, file.media_type, file.size, file.sha256] for file in attachments],
+    ]
+    return orjson.dumps(fields)
+
+
+def append(mailbox: Mailbox, message: Message, attachments: list[Attachment]) -> ChainLink:
+    """Add the message to the mailbox's chain; the caller holds the lock on the mailbox."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    leaf = _leaf(salt, record_of(message, attachments))
+    link = ChainLink(
+        company_id=mailbox.company_id,
+        sequence_number=message.sequence_number,
+        message_id=message.id,
+        salt=salt,
+        leaf=leaf,
+        previous=mailbox.head,
+        hash=_link(mailbox.head, message.sequence_number, leaf),
+        recorded_at=message.made_available_at,
+    )
+    mailbox.head = link.hash
+    db.session.add(link)
+    return link
+
+
+def verify(company_id: uuid.UUID) -> Verdict:
+    """Recompute one mailbox's chain from the messages as they lie there; streams in batches."""
+    mailbox = db.session.get(Mailbox, company_id, populate_existing=True)
+    previous, number, faults = GENESIS, 0, []
+    for link, message in _links(company_id):
+        number += 1
+        if link.sequence_number != number:
+            faults.append(f"link {number} is missing")
+            number = link.sequence_number
+        faults += [f"message {link.sequence_number}: {fault}" for fault in _faults(link, message, previous)]
+        previous = link.hash
+        if len(faults) >= REPORTED_FAULTS:
+            break
+    if mailbox is not None and len(faults) < REPORTED_FAULTS:
+        faults += _end_faults(mailbox, number, previous)
+    return Verdict(company_id=company_id, links=number, head=previous.hex(), faults=faults[:REPORTED_FAULTS])
+
+
+def _links(company_id: uuid.UUID) -> Iterator[tuple[ChainLink, Message | None]]:
+    """Yield each link with its message in the order of the chain; None for a message that is gone."""
+    after = 0
+    while True:
+        links = db.session.scalars(
+            select(ChainLink)
+            .where(ChainLink.company_id == company_id, ChainLink.sequence_number > after)
+            .order_by(ChainLink.sequence_number)
+            .limit(BATCH)
+            .execution_options(populate_existing=True)
+        ).all()
+        if not links:
+            return
+        found = db.session.scalars(
+            select(Message)
+            .where(Message.company_id == company_id, Message.id.in_([link.message_id for link in links]))
+            .options(selectinload(Message.attachments))
+            .execution_options(populate_existing=True)
+        ).all()
+        messages = {message.id: message for message in found}
+        yield from ((link, messages.get(link.message_id)) for link in links)
+        after = links[-1].sequence_number
+
+
+def _faults(link: ChainLink, message: Message | None, previous: bytes) -> Iterator[str]:
+    if link.previous != previous:
+        yield "is not linked to the one before it"
+    if link.hash != _link(link.previous, link.sequence_number, link.leaf):
+        yield "hash of the link was changed"
+    if link.salt is None:
+        if message is not None:
+            yield "salt is gone but the message is still there"
+        return
+    if message is None:
+        yield "message is gone but was not erased properly (its salt is still there)"
+    elif _leaf(link.salt, record_of(message, list(message.attachments))) != link.leaf:
+        yield "message or attachments were changed after delivery"
+
+
+def _end_faults(mailbox: Mailbox, number: int, head: bytes) -> Iterator[str]:
+    if mailbox.last_sequence != number:
+        yield f"links {number + 1} to {mailbox.last_sequence} are missing at the end"
+    if mailbox.head != head:
+        yield "head of the mailbox is not the last link"
+    unlinked = select(Message.sequence_number).where(
+        Message.company_id == mailbox.company_id,
+        ~select(ChainLink.leaf)
+        .where(
+            ChainLink.company_id == Message.company_id,
+            ChainLink.sequence_number == Message.sequence_number,
+            ChainLink.message_id == Message.id,
+        )
+        .exists(),
+    )
+    for stray in db.session.scalars(unlinked.limit(REPORTED_FAULTS)):
+        yield f"message {stray}: was inserted without a link"
+
+
+def _leaf(salt: bytes, record: bytes) -> bytes:
+    return hashlib.sha256(salt + record).digest()
+
+
+def _link(previous: bytes, number: int, leaf: bytes) -> bytes:
+    return hashlib.sha256(previous + number.to_bytes(8, "big") + leaf).digest()
