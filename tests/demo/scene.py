@@ -39,7 +39,7 @@ class Scene:
     def callback(self, certificate: str | None = "erika-musterbau") -> str:
         """Walk from the service to the provider and return the address that leads back."""
         begin = self.browser.get(f"{self.url}/login", allow_redirects=False, timeout=TIMEOUT)
-        assert begin.status_code == 302, begin.text
+        assert begin.status_code == 303, begin.text
         return choose_certificate(self.browser, begin.headers["Location"], certificate)
 
     def log_in(self) -> requests.Response:

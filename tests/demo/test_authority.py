@@ -1,5 +1,6 @@
 """The demo authority against an Unternehmenskonto whose answers the test decides."""
 
+import hashlib
 import json
 import threading
 import time
@@ -45,6 +46,8 @@ class Counterpart:
     taken: list[tuple[str, dict[str, Any], dict[str, bytes]]] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     foreign_receipts: bool = False
+    receipt_typ: str = "receipt+jwt"
+    receipt_changes: dict[str, Any] = field(default_factory=dict)
 
     def app(self) -> Flask:
         app = Flask(__name__)
@@ -82,16 +85,32 @@ class Counterpart:
         files = {str(file.filename): file.read() for file in request.files.getlist("attachments")}
         self.digests += [file.headers["Content-Digest"] for file in request.files.getlist("attachments")]
         self.taken.append((request.headers["Idempotency-Key"], message, files))
-        key = ECKey.generate_key("P-256") if self.foreign_receipts else self.key
-        receipt = jws.serialize_compact(
-            {"alg": "ES256", "kid": self.key.kid}, json.dumps({"iss": self.url}), key, ["ES256"]
-        )
+        claims = {
+            "iss": self.url,
+            "message_id": "m-1",
+            "sequence_number": len(self.taken),
+            "mailbox": message["recipient"]["org_sub"],
+            "kind": message["kind"],
+            "subject_sha256": digest(message["subject"].encode()),
+            "body_sha256": digest(message["body"].encode()),
+            "attachments": [{"sha256": digest(file), "size": len(file)} for file in files.values()],
+            **self.receipt_changes,
+        }
         answer = {
             "id": "m-1",
             "sequence_number": len(self.taken),
-            "receipts": {"accepted": receipt, "made_available": receipt},
+            "receipts": {kind: self.sign({"receipt": kind, **claims}) for kind in ("accepted", "made_available")},
         }
         return jsonify(answer), 201
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        key = ECKey.generate_key("P-256") if self.foreign_receipts else self.key
+        header = {"alg": "ES256", "kid": self.key.kid, "typ": self.receipt_typ}
+        return jws.serialize_compact(header, json.dumps(claims), key, ["ES256"])
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @pytest.fixture
@@ -177,6 +196,32 @@ def test_foreign_receipt_is_noticed(office: str, counterpart: Counterpart) -> No
     eventually(shows(office, "signature does not verify"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"iss": "http://127.0.0.9:1"}, "speaks of something else: iss"),
+        ({"body_sha256": "0" * 64}, "speaks of something else: body_sha256"),
+        ({"attachments": []}, "speaks of something else: attachments"),
+        ({"mailbox": "du-" + "0" * 40}, "speaks of something else: mailbox"),
+        ({"sequence_number": 7}, "speaks of something else: sequence_number"),
+        ({"receipt": "first_retrieved"}, "speaks of something else: receipt"),
+    ],
+    ids=str,
+)
+def test_receipt_for_something_else_is_noticed(
+    office: str, counterpart: Counterpart, changes: dict[str, Any], verdict: str
+) -> None:
+    counterpart.receipt_changes = changes
+    submit(office)
+    eventually(shows(office, verdict))
+
+
+def test_token_of_another_kind_is_no_receipt(office: str, counterpart: Counterpart) -> None:
+    counterpart.receipt_typ = "JWT"
+    submit(office)
+    eventually(shows(office, "not a receipt"))
+
+
 def test_ordinary_message_can_follow(office: str, counterpart: Counterpart) -> None:
     submit(office)
     eventually(shows(office, "Unterschrift geprüft"))
@@ -230,6 +275,8 @@ def test_unreachable_konto_is_tried_again_later(tmp_path: Path) -> None:
         ({"activity": ""}, "activity must be"),
         ({"address": "x" * 301}, "address must be"),
         ({"org_sub": None}, "org_sub must be"),
+        ({"activity": "zwei\nZeilen"}, "activity must be one line"),
+        ({"activity": "unsicht\u200bbar"}, "activity must be one line"),
     ],
     ids=str,
 )

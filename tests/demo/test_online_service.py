@@ -66,6 +66,12 @@ def test_faulty_field_is_explained_and_kept(scene: Scene, changes: dict[str, str
     assert scene.applications == []
 
 
+def test_invisible_characters_do_not_travel(scene: Scene) -> None:
+    scene.log_in()
+    scene.post("/anmeldungen", **{**FORM, "activity": " Ein\u200bzel\thandel\r\nmit\u00a0Fliesen\x07 "})
+    assert scene.applications[0]["activity"] == "Einzel handel mit Fliesen"
+
+
 def test_application_of_another_company_is_not_shown(scene: Scene) -> None:
     scene.log_in()
     mine = scene.post("/anmeldungen", **FORM).url
@@ -82,7 +88,7 @@ def test_refusal_gets_a_friendly_page(scene: Scene) -> None:
 
 
 def test_login_can_be_started_by_the_issuer_only(scene: Scene) -> None:
-    for address, status in ((scene.issuer, 302), ("http://127.0.0.9:1", 400), (scene.issuer + "/", 400)):
+    for address, status in ((scene.issuer, 303), ("http://127.0.0.9:1", 400), (scene.issuer + "/", 400)):
         answer = requests.get(f"{scene.url}/login", {"iss": address}, allow_redirects=False, timeout=TIMEOUT)
         assert answer.status_code == status, address
 

@@ -79,6 +79,8 @@ def parse(content: object) -> dict[str, str]:
         value = content.get(name)
         if not isinstance(value, str) or not 1 <= len(value) <= MAX_FIELD_CHARACTERS:
             raise ValueError(f"{name} must be a text of 1 to {MAX_FIELD_CHARACTERS} characters.")
+        if not value.isprintable():
+            raise ValueError(f"{name} must be one line without invisible characters.")
     if not re.fullmatch(r"[A-Za-z0-9-]{8,64}", content["id"]):
         raise ValueError("id must be 8 to 64 letters, digits and hyphens.")
     if not DAY.fullmatch(content["begins_on"]):

@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
+from typing import Any
 
+from . import receipts
 from .konto import Konto, RefusedError, TryLaterError
 from .register import Delivery, Register
 
@@ -61,6 +63,12 @@ class Courier:
             self._register.failed(key, str(error))
             log.error("delivery %s was refused: %s", key, error)
         else:
-            verdicts = self._konto.verdicts(acknowledgement, delivery)
-            self._register.delivered(key, acknowledgement, verdicts)
+            self._register.delivered(key, acknowledgement, self._receipts(delivery, acknowledgement))
             log.info("delivery %s is acknowledged", key)
+
+    def _receipts(self, delivery: Delivery, acknowledgement: dict[str, Any]) -> dict[str, str]:
+        try:
+            keys = self._konto.receipt_keys()
+        except TryLaterError as error:
+            return dict.fromkeys(receipts.EXPECTED, f"not verified, {error}")
+        return receipts.verdicts(delivery, acknowledgement, issuer=self._konto.issuer, keys=keys)

@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 import requests
-from joserfc import jws, jwt
+from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
@@ -20,7 +20,6 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
 RENEW_BEFORE_SECONDS = 30
 TIMEOUT_SECONDS = 30
-RECEIPT_ALGORITHMS = ["ES256", "RS256", "PS256", "Ed25519", "EdDSA"]
 #: Answers after which the same request may succeed later.
 TEMPORARY = frozenset({401, 408, 409, 423, 425, 429})
 
@@ -117,23 +116,13 @@ class Konto:
         }
         return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key, ["RS256"])
 
-    def verdicts(self, acknowledgement: dict[str, Any], delivery: Delivery) -> dict[str, str]:
-        """Return for each receipt "valid", or what is wrong with it; never raises."""
-        receipts = acknowledgement.get("receipts") or {}
+    def receipt_keys(self) -> KeySet:
+        """Return the keys that receipts are verified with; raises TryLaterError."""
         try:
-            keys = KeySet.import_key_set(requests.get(self._metadata()["jwks_uri"], timeout=TIMEOUT_SECONDS).json())
+            answer = requests.get(self._metadata()["jwks_uri"], timeout=TIMEOUT_SECONDS)
+            return KeySet.import_key_set(answer.json())
         except (requests.RequestException, JoseError, ValueError, KeyError) as error:
-            return {kind: f"not verified, no keys: {error}" for kind in receipts}
-        return {kind: self._verdict(receipt, acknowledgement, keys) for kind, receipt in receipts.items()}
-
-    def _verdict(self, receipt: str, acknowledgement: dict[str, Any], keys: KeySet) -> str:
-        try:
-            payload = json.loads(jws.deserialize_compact(receipt, keys, RECEIPT_ALGORITHMS).payload)
-        except (JoseError, ValueError) as error:
-            return f"signature does not verify: {error}"
-        if payload.get("iss") != self.issuer:
-            return "made by another issuer"
-        return "valid"
+            raise TryLaterError(f"no keys: {error}") from error
 
 
 def _reason(answer: requests.Response) -> str:

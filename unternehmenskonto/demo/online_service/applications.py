@@ -29,7 +29,7 @@ def apply() -> ResponseReturnValue:
     claims = current_login()
     if not claims:
         return redirect(url_for(".start"), 303)
-    fields = {name: request.form.get(name, "").strip() for name in FIELDS}
+    fields = {name: plain(request.form.get(name, "")) for name in FIELDS}
     problems = check(fields)
     if problems:
         return form_page(fields, problems), 400
@@ -95,6 +95,11 @@ def address(claims: dict[str, Any]) -> str:
     lines = (("org_street", "org_building"), ("org_zip_code", "org_city"))
     parts = (" ".join(claims[name] for name in names if claims.get(name)) for names in lines)
     return ", ".join(part for part in parts if part)
+
+
+def plain(text: str) -> str:
+    """Return what was typed as one line without control and invisible characters."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
 def check(fields: dict[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import requests
 from authlib.common.errors import AuthlibBaseError
@@ -18,6 +18,7 @@ from flask import Blueprint, Flask, abort, current_app, redirect, render_templat
 from flask.typing import ResponseReturnValue
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from werkzeug.wrappers import Response
 
 from .storage import execute, kept_secret
 
@@ -84,8 +85,9 @@ def start() -> ResponseReturnValue:
     """Send the browser to Unternehmenskonto; also the address it calls itself (initiate_login_uri)."""
     if request.values.get("iss", current_app.config["ISSUER"]) != current_app.config["ISSUER"]:
         abort(400)  # OpenID Connect Core 4: whoever starts our login, we only ever ask our own issuer
-    answer: ResponseReturnValue = konto().authorize_redirect(current_app.config["BASE_URL"] + "/callback")
-    return answer
+    answer = konto().authorize_redirect(current_app.config["BASE_URL"] + "/callback")
+    answer.status_code = 303  # also when we were called by POST
+    return cast(Response, answer)
 
 
 @login.get("/callback")
@@ -108,7 +110,7 @@ def callback() -> ResponseReturnValue:
     if not identity:
         raise OAuthError("invalid_response", "the answer has no ID token")
     facts = konto().userinfo(token=token)
-    # OpenID Connect Core 5.3.2: facts about somebody else are not to be used.
+    # Names and addresses come from userinfo only. Facts about somebody else are not to be used (Core 5.3.2).
     if facts.get("sub") != identity["sub"]:
         raise OAuthError("invalid_response", "the facts belong to another subject")
     # A new name for the session at every login: one that somebody planted before is worth nothing.
@@ -135,8 +137,9 @@ def log_out() -> ResponseReturnValue:
     if not rows:
         return redirect("/abgemeldet", 303)
     back = current_app.config["BASE_URL"] + "/abgemeldet"
-    answer: ResponseReturnValue = konto().logout_redirect(back, id_token_hint=rows[0][0])
-    return answer
+    answer = konto().logout_redirect(back, id_token_hint=rows[0][0])
+    answer.status_code = 303  # the form was ours; what follows is a plain GET
+    return cast(Response, answer)
 
 
 @login.get("/abgemeldet")
