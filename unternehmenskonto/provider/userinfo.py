@@ -51,12 +51,9 @@ def _living(grant: Grant) -> tuple[Membership, OnlineService] | None:
     if grant.revoked_at is not None:
         return None
     row = db.session.execute(
-        select(Membership, OnlineService).where(
-            Membership.id == grant.membership_id,
-            Membership.ended_at.is_(None),
-            OnlineService.slug == grant.service,
-            OnlineService.is_enabled,
-        )
+        select(Membership, OnlineService)
+        .join(OnlineService, OnlineService.slug == grant.service)
+        .where(Membership.id == grant.membership_id, Membership.ended_at.is_(None), OnlineService.is_enabled)
     ).first()
     if row is None or not any(PERMISSION in ROLES.get(role, ()) for role in row[0].roles):
         return None
