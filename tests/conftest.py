@@ -5,9 +5,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, g, has_app_context
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import Connection, create_engine, make_url, text
@@ -18,7 +19,17 @@ from unternehmenskonto.db import db
 from unternehmenskonto.demo.database import EmbeddedPostgres
 from unternehmenskonto.settings import Settings
 
+pytest_plugins = ("tests.browser",)
 BASE_URL = "http://127.0.0.1:8000"
+
+
+class FreshClient(FlaskClient):
+    """A client whose requests share nothing: inside the fixtures' application context `g` would outlive each one."""
+
+    def open(self, *arguments: Any, **options: Any) -> Any:
+        if has_app_context():
+            g.__dict__.clear()
+        return super().open(*arguments, **options)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +64,7 @@ def session_app(settings: Settings) -> Iterator[Flask]:
     """The application on a migrated database."""
     app = create_app(settings)
     app.config.update(TESTING=False, WTF_CSRF_ENABLED=True)
+    app.test_client_class = FreshClient
     with app.app_context():
         upgrade()
         keys.ensure_keys()
