@@ -2,11 +2,13 @@
 
 from flask import Flask
 
-from unternehmenskonto.mailbox import api, commands
+from unternehmenskonto.mailbox import api, commands, views
 from unternehmenskonto.mailbox import models as models
 
 
 def init_app(app: Flask) -> None:
     """Register the API, pages and commands of this part."""
     app.register_blueprint(api.bp)
+    app.register_blueprint(views.bp)
+    app.context_processor(views.unread_badge)
     commands.register(app)

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import cast
+from datetime import date
 
 import flask_babel
 import structlog
 from babel.dates import format_date
 from flask_babel import lazy_gettext as _l
 
-from unternehmenskonto.mailbox import deadlines
-from unternehmenskonto.mailbox.deadlines import Deadline, Remedy, SkippedDay, Step, Unit
+from unternehmenskonto.mailbox import actions, deadlines
+from unternehmenskonto.mailbox.deadlines import Deadline, SkippedDay, Step
 from unternehmenskonto.mailbox.models import Message
-from unternehmenskonto.mailbox.rules import Regime
 from unternehmenskonto.web import current_language
 
 log = structlog.get_logger()
@@ -58,7 +56,8 @@ def deadline_of(message: Message) -> Deadline | None:
     """
     if message.regime is None:
         return None
-    computed = compute_for(message, message.first_retrieved_at)
+    retrieved = message.first_retrieved_at
+    computed = actions.deadline(message, retrieved_on=None if retrieved is None else deadlines.legal_day(retrieved))
     stored = (message.announced_on, message.remedy_ends_on)
     if stored == (computed.announced_on, computed.remedy_ends_on):
         return computed
@@ -70,28 +69,6 @@ def deadline_of(message: Message) -> Deadline | None:
         safe_on=computed.safe_on,
         rule_version=message.rule_version or computed.rule_version,
         steps=(),
-    )
-
-
-def compute_for(message: Message, retrieved_at: datetime | None) -> Deadline:
-    """Return what the rules say for a decision that was first retrieved at this moment, or not yet."""
-    return deadlines.compute(
-        regime=cast(Regime, message.regime),
-        made_available_on=deadlines.legal_day(message.made_available_at),
-        retrieved_on=None if retrieved_at is None else deadlines.legal_day(retrieved_at),
-        remedy=remedy_of(message),
-        land=message.land,
-    )
-
-
-def remedy_of(message: Message) -> Remedy | None:
-    """Return the remedy period that the sender stated; None if there is none."""
-    if message.remedy_length is None or message.remedy_unit is None:
-        return None
-    return Remedy(
-        length=message.remedy_length,
-        unit=cast(Unit, message.remedy_unit),
-        instructed=bool(message.remedy_instructed),
     )
 
 

@@ -1,0 +1,168 @@
+"""The lists of a mailbox: inbox and archive, paged by keyset, and the number of unread messages."""
+
+import base64
+import binascii
+import struct
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Row, Select, exists, select, tuple_
+
+from unternehmenskonto.db import db, now
+from unternehmenskonto.errors import InvalidInput
+from unternehmenskonto.mailbox.deadlines import legal_day
+from unternehmenskonto.mailbox.models import Attachment, Mailbox, Message
+
+PAGE_SIZE = 25
+#: A deadline this near is marked.
+SOON_DAYS = 7
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Direction, microseconds since EPOCH, id of the message at the edge.
+_CURSOR = struct.Struct(">cq16s")
+
+Folder = Literal["inbox", "archive"]
+Key = tuple[datetime, uuid.UUID]
+
+#: The order of every list: by time, and by id where two came at once.
+KEY = tuple_(Message.made_available_at, Message.id)
+
+
+class InvalidCursor(InvalidInput):
+    """The address names no place in the list."""
+
+    code = "invalid_cursor"
+    sentence = _l("Diese Adresse einer Listenseite ist unvollständig. Öffnen Sie das Postfach neu.")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list; `days_left` counts to the end of the remedy period, negative when it is over."""
+
+    id: uuid.UUID
+    sender: str
+    subject: str
+    is_decision: bool
+    is_unread: bool
+    made_available_at: datetime
+    ends_on: date | None
+    days_left: int | None
+    has_attachments: bool
+
+    @property
+    def is_soon(self) -> bool:
+        """Tell whether the period ends within SOON_DAYS."""
+        return self.days_left is not None and 0 <= self.days_left <= SOON_DAYS
+
+
+@dataclass(frozen=True)
+class Page:
+    """Up to PAGE_SIZE lines, newest first, and where the list goes on in both directions."""
+
+    entries: list[Entry]
+    older: str | None
+    newer: str | None
+
+
+def list_messages(*, company_id: uuid.UUID, folder: Folder, cursor: str | None = None) -> Page:
+    """Return one page of the folder; its cost does not depend on the size of the mailbox.
+
+    Raises InvalidCursor for a cursor that is none of ours.
+    """
+    if cursor is None:
+        return _first(company_id, folder)
+    direction, key = decode(cursor)
+    return _older(company_id, folder, key) if direction == b"o" else _newer(company_id, folder, key)
+
+
+def unread_count(company_id: uuid.UUID) -> int:
+    """Return how many messages nobody has read; one row is read, whatever lies in the mailbox."""
+    return db.session.scalar(select(Mailbox.unread_count).where(Mailbox.company_id == company_id)) or 0
+
+
+def encode(direction: bytes, key: Key) -> str:
+    """Return the cursor for what is older (o) or newer (n) than the message with this key."""
+    microseconds = (key[0] - EPOCH) // timedelta(microseconds=1)
+    packed = _CURSOR.pack(direction, microseconds, key[1].bytes)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def decode(cursor: str) -> tuple[bytes, Key]:
+    """Return direction and key of a cursor; raise InvalidCursor for anything else."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        direction, microseconds, message_id = _CURSOR.unpack(raw)
+        moment = EPOCH + timedelta(microseconds=microseconds)
+    except (binascii.Error, ValueError, struct.error, OverflowError):
+        raise InvalidCursor from None
+    if direction not in (b"o", b"n"):
+        raise InvalidCursor
+    return direction, (moment, uuid.UUID(bytes=message_id))
+
+
+def _first(company_id: uuid.UUID, folder: Folder) -> Page:
+    rows = db.session.execute(_newest_first(_select(company_id, folder))).all()
+    return _page(rows[:PAGE_SIZE], has_newer=False, has_older=len(rows) > PAGE_SIZE)
+
+
+def _older(company_id: uuid.UUID, folder: Folder, key: Key) -> Page:
+    rows = db.session.execute(_newest_first(_select(company_id, folder).where(key > KEY))).all()
+    if not rows:  # the rest was archived or restored meanwhile
+        return _first(company_id, folder)
+    return _page(rows[:PAGE_SIZE], has_newer=True, has_older=len(rows) > PAGE_SIZE)
+
+
+def _newer(company_id: uuid.UUID, folder: Folder, key: Key) -> Page:
+    query = _select(company_id, folder).where(key < KEY)
+    rows = db.session.execute(query.order_by(Message.made_available_at, Message.id).limit(PAGE_SIZE + 1)).all()
+    if len(rows) <= PAGE_SIZE:  # the newest page is always a full one
+        return _first(company_id, folder)
+    return _page(rows[PAGE_SIZE - 1 :: -1], has_newer=True, has_older=True)
+
+
+def _select(company_id: uuid.UUID, folder: Folder) -> Select[Any]:
+    """Select what a line shows, never the body."""
+    attachments = exists().where(Attachment.company_id == Message.company_id, Attachment.message_id == Message.id)
+    place = Message.archived_at.is_(None) if folder == "inbox" else Message.archived_at.is_not(None)
+    query: Any = select(
+        Message.id,
+        Message.made_available_at,
+        Message.sender_authority,
+        Message.subject,
+        Message.kind,
+        Message.is_unread,
+        Message.remedy_ends_on,
+        attachments.label("has_attachments"),
+    )
+    selected: Select[Any] = query.where(Message.company_id == company_id, place)
+    return selected
+
+
+def _newest_first(query: Select[Any]) -> Select[Any]:
+    return query.order_by(Message.made_available_at.desc(), Message.id.desc()).limit(PAGE_SIZE + 1)
+
+
+def _page(rows: list[Row[Any]] | Any, *, has_newer: bool, has_older: bool) -> Page:
+    today = legal_day(now())
+    return Page(
+        entries=[_entry(row, today) for row in rows],
+        older=encode(b"o", (rows[-1].made_available_at, rows[-1].id)) if has_older else None,
+        newer=encode(b"n", (rows[0].made_available_at, rows[0].id)) if has_newer else None,
+    )
+
+
+def _entry(row: Row[Any], today: date) -> Entry:
+    ends = row.remedy_ends_on
+    return Entry(
+        id=row.id,
+        sender=row.sender_authority,
+        subject=row.subject,
+        is_decision=row.kind == "decision",
+        is_unread=row.is_unread,
+        made_available_at=row.made_available_at,
+        ends_on=ends,
+        days_left=None if ends is None else (ends - today).days,
+        has_attachments=row.has_attachments,
+    )

@@ -1,0 +1,199 @@
+"""The pages of the mailbox."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, flash, g, redirect, render_template, request, stream_with_context
+from flask_babel import gettext as _
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.wrappers import Response as AnyResponse
+
+from unternehmenskonto import errors, storage
+from unternehmenskonto.db import db
+from unternehmenskonto.errors import Unavailable
+from unternehmenskonto.mailbox import digests, explanation, export, inbox, markup, reading
+from unternehmenskonto.permissions import current_actor, require
+
+bp = Blueprint("mailbox", __name__)
+
+#: A file is shown by the person's own programs, never inside our origin.
+FILE_POLICY = "sandbox; default-src 'none'"
+PREFETCH_RETRY_SECONDS = 1
+
+
+@bp.get("/postfach")
+@require("mailbox.read")
+def show_inbox() -> str:
+    """List the messages of the inbox, newest first."""
+    return _list("inbox", undo=_archived_now())
+
+
+@bp.get("/postfach/archiv")
+@require("mailbox.read")
+def show_archive() -> str:
+    """List the messages of the archive, newest first."""
+    return _list("archive", undo=None)
+
+
+@bp.get("/postfach/<uuid:message_id>")
+@require("mailbox.read")
+def show_message(message_id: uuid.UUID) -> str | Response:
+    """Open a message: this is the retrieval in the sense of the law."""
+    return _open(message_id, "mailbox/message.html")
+
+
+@bp.get("/postfach/<uuid:message_id>/druck")
+@require("mailbox.read")
+def print_message(message_id: uuid.UUID) -> str | Response:
+    """Show the message for the printer, everything unfolded."""
+    return _open(message_id, "mailbox/print.html")
+
+
+@bp.get("/postfach/<uuid:message_id>/zip")
+@require("mailbox.read")
+def download_all(message_id: uuid.UUID) -> Response:
+    """Hand out the message with files and proofs as one archive."""
+    if _only_looks_ahead():
+        return _nothing(message_id)
+    actor = current_actor()
+    try:
+        opened = reading.open_message(actor=actor, message_id=message_id)
+        attachments = list(opened.message.attachments)
+        reading.prove(opened, attachments)
+    except reading.Damaged as error:
+        return _damaged(error)
+    reading.record_download(actor, attachments)
+    packed = export.archive(opened, reading.surroundings(opened.message).receipts)
+    return _file(packed.chunks, name=packed.file_name, media_type="application/zip", length=packed.length)
+
+
+@bp.get("/postfach/<uuid:message_id>/anhang/<uuid:attachment_id>")
+@require("mailbox.read")
+def download(message_id: uuid.UUID, attachment_id: uuid.UUID) -> Response:
+    """Hand out one attachment in its original bytes."""
+    if _only_looks_ahead():
+        return _nothing(message_id)
+    try:
+        found = reading.open_attachment(actor=current_actor(), message_id=message_id, attachment_id=attachment_id)
+    except reading.Damaged as error:
+        return _damaged(error)
+    chunks = storage.stream(found.path, sha256=found.sha256)
+    response = _file(chunks, name=found.file_name, media_type=found.media_type, length=found.size)
+    response.headers["Content-Digest"] = response.headers["Repr-Digest"] = digests.field(found.sha256)
+    return response
+
+
+@bp.post("/postfach/<uuid:message_id>/ungelesen")
+@require("mailbox.manage")
+def mark_unread(message_id: uuid.UUID) -> AnyResponse:
+    """Mark the message unread and go back to the list."""
+    reading.mark_unread(actor=current_actor(), message_id=message_id)
+    flash(_("Die Nachricht ist wieder als ungelesen markiert."), "success")
+    return redirect("/postfach", code=303)
+
+
+@bp.post("/postfach/<uuid:message_id>/archivieren")
+@require("mailbox.manage")
+def archive(message_id: uuid.UUID) -> AnyResponse:
+    """Move the message into the archive and offer to take it back."""
+    reading.archive(actor=current_actor(), message_id=message_id)
+    return redirect(f"/postfach?archiviert={message_id}", code=303)
+
+
+@bp.post("/postfach/<uuid:message_id>/wiederherstellen")
+@require("mailbox.manage")
+def restore(message_id: uuid.UUID) -> AnyResponse:
+    """Move the message back into the inbox and show it there."""
+    reading.restore(actor=current_actor(), message_id=message_id)
+    flash(_("Die Nachricht liegt wieder im Posteingang."), "success")
+    return redirect("/postfach", code=303)
+
+
+def unread_badge() -> dict[str, Any]:
+    """Tell every page how many messages are unread; also an error page must come out when the database is away."""
+    actor = g.get("actor")
+    if actor is None or not actor.may("mailbox.read"):
+        return {}
+    try:
+        return {"unread_count": inbox.unread_count(actor.company_id)}
+    except SQLAlchemyError:
+        db.session.rollback()
+        return {}
+
+
+def _list(folder: inbox.Folder, *, undo: dict[str, Any] | None) -> str:
+    page = inbox.list_messages(
+        company_id=current_actor().company_id, folder=folder, cursor=request.args.get("seite") or None
+    )
+    return render_template("mailbox/list.html", page=page, folder=folder, path=request.path, undo=undo)
+
+
+def _archived_now() -> dict[str, Any] | None:
+    """Return id and subject of the message that was archived a moment ago."""
+    try:
+        message_id = uuid.UUID(request.args.get("archiviert", ""))
+    except ValueError:
+        return None
+    subject = reading.archived_subject(actor=current_actor(), message_id=message_id)
+    return None if subject is None else {"id": message_id, "subject": subject}
+
+
+def _open(message_id: uuid.UUID, template: str) -> str | Response:
+    if _only_looks_ahead():
+        return _nothing(message_id)
+    opened = reading.open_message(actor=current_actor(), message_id=message_id)
+    message = opened.message
+    return render_template(
+        template,
+        opened=opened,
+        message=message,
+        body=None if opened.is_ended else markup.render(message.body, message.body_format),
+        sentences=explanation.sentences(message, opened.deadline) if opened.deadline else [],
+        land=explanation.LAND_NAMES.get(message.land or "", ""),
+        surroundings=reading.surroundings(message),
+    )
+
+
+def _only_looks_ahead() -> bool:
+    """Tell whether no person asks: a HEAD request, or a browser that fetches what might be wanted next."""
+    purposes = (request.headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
+    return request.method == "HEAD" or any(word in value.lower() for value in purposes for word in _AHEAD)
+
+
+def _nothing(message_id: uuid.UUID) -> Response:
+    """Answer a look ahead without opening anything; browsers throw a 503 away and ask again when needed."""
+    reading.require_message(actor=current_actor(), message_id=message_id)
+    if request.method == "HEAD":
+        return Response(status=200, mimetype="text/html")
+    raise Unavailable(retry_after=PREFETCH_RETRY_SECONDS, detail="prefetch")
+
+
+def _damaged(error: reading.Damaged) -> Response:
+    """Throw away what the request did, keep the alarm, and say why there is no file."""
+    db.session.rollback()
+    reading.record_damage(actor=current_actor(), **error.members)
+    return errors.answer(error)
+
+
+def _file(chunks: Iterator[bytes], *, name: str, media_type: str, length: int) -> Response:
+    """Return a download that no browser opens inside our origin."""
+    response = Response(stream_with_context(chunks), mimetype=media_type)
+    response.headers["Content-Length"] = str(length)
+    response.headers["Content-Disposition"] = content_disposition(name)
+    response.headers["Content-Security-Policy"] = FILE_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def content_disposition(name: str) -> str:
+    """Return the header for a download of this name: an ASCII one for old programs, the true one for others.
+
+    RFC 6266 sections 4.3 and 5, RFC 8187 section 3.2.1. A name can neither end the header nor its quotes.
+    """
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%;' else "_" for c in name) or "datei"
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+
+
+_AHEAD = ("prefetch", "prerender", "preview")
