@@ -142,8 +142,8 @@ def test_signed_in_people_skip_the_page(visitor: Visitor) -> None:
 
 
 def test_the_page_keeps_where_to_go(visitor: Visitor) -> None:
-    answer = visitor.konto.get("/postfach")
-    assert (answer.status_code, answer.location) == (303, "/anmelden?next=%2Fpostfach")
+    answer = visitor.konto.get("/unternehmen")
+    assert (answer.status_code, answer.location) == (303, "/anmelden?next=%2Funternehmen")
     page = visitor.konto.get(answer.location).get_data(as_text=True)
-    assert 'name="next" value="/postfach"' in page
+    assert 'name="next" value="/unternehmen"' in page
     assert "Mit Demo-Zertifikat anmelden" in page

@@ -3,7 +3,9 @@
 from flask import Flask
 
 from unternehmenskonto.companies import models as models
+from unternehmenskonto.companies import views
 
 
 def init_app(app: Flask) -> None:
     """Register the pages and commands of this part."""
+    app.register_blueprint(views.bp)

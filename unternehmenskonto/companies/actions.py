@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select
+from sqlalchemy import any_, func, literal, select
 
 from unternehmenskonto import audit
 from unternehmenskonto.companies import identifiers
@@ -174,7 +174,7 @@ def _keep_an_administrator(leaving: Membership) -> None:
             Membership.company_id == leaving.company_id,
             Membership.ended_at.is_(None),
             Membership.id != leaving.id,
-            Membership.roles.contains([ADMINISTRATOR]),
+            literal(ADMINISTRATOR) == any_(Membership.roles),
         )
     )
     if not others:
