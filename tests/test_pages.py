@@ -1,11 +1,12 @@
 """Every page a person can open: frame, headings, labels, tokens, references, language."""
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.every_page import FIXED_PAGES, find_pages, make_addresses, rules_without_example
+from tests.factories import make_membership, sign_in
 from tests.page_checks import faults
-
-FIXED_PAGES = ("barrierefreiheit", "datenschutz", "impressum", "sicherheit")
 
 
 def test_the_checker_finds_what_is_wrong() -> None:
@@ -65,3 +66,28 @@ def test_static_files_carry_their_digest(client: FlaskClient) -> None:
     assert address.startswith("?v=") and len(address) == 15
     with client.get(f"/static/app.css{address}") as answer:
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_every_page_with_a_variable_address_is_opened_here(app: Flask) -> None:
+    assert rules_without_example(app) == [], "name an example in tests/every_page.py"
+
+
+@pytest.mark.parametrize("roles", [(), ("mailbox",), ("administrator", "mailbox", "services")])
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_pages_of_a_signed_in_person(app: Flask, client: FlaskClient, language: str, roles: tuple[str, ...]) -> None:
+    membership = make_membership(roles=roles)
+    paths = make_addresses(app, membership)
+    sign_in(client, membership)
+    client.set_cookie("sprache", language)
+    pages = find_pages(client, paths)
+    assert len(pages) >= len(FIXED_PAGES)
+    for path, html in pages.items():
+        assert (path, faults(html, language=language)) == (path, [])
+        assert membership.person.name in html, path
+
+
+def test_navigation_shows_only_what_the_person_may_do(client: FlaskClient) -> None:
+    sign_in(client, make_membership(roles=()))
+    navigation = client.get("/seiten/impressum").text.split('class="app-nav"')[1].split("</nav>")[0]
+    assert "/postfach" not in navigation and "/dienste" not in navigation
+    assert "/unternehmen" in navigation
