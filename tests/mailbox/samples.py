@@ -1,5 +1,6 @@
 """Messages and small files for the tests of the mailbox."""
 
+import json
 from typing import Any
 
 MINIMAL_PDF = (
@@ -26,3 +27,29 @@ def decision(recipient: dict[str, Any], *, regime: str = "ozg9", land: str = "NW
     """Return a decision with an objection within one month as JSON."""
     remedy = {"kind": "objection", "length": 1, "unit": "month", "instructed": True, "addressee": "Gewerbeamt"}
     return message(recipient, kind="decision", decision={"regime": regime, "land": land, "remedy": remedy}, **fields)
+
+
+def multipart(
+    body: dict[str, Any] | bytes,
+    files: list[tuple[str, bytes]],
+    *,
+    part_headers: dict[str, str] | None = None,
+    boundary: str = "grenze-7f3a",
+) -> dict[str, Any]:
+    """Return data and content type of a multipart request, as a client without any library would write it.
+
+    `part_headers` go into every attachment.
+    """
+    extra = "".join(f"{name}: {value}\r\n" for name, value in (part_headers or {}).items()).encode()
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    parts = [
+        b'Content-Disposition: form-data; name="message"\r\nContent-Type: application/json\r\n\r\n' + raw,
+        *(
+            b'Content-Disposition: form-data; name="attachments"; filename="' + name.encode() + b'"\r\n'
+            b"Content-Type: application/octet-stream\r\n" + extra + b"\r\n" + content
+            for name, content in files
+        ),
+    ]
+    mark = f"--{boundary}".encode()
+    data = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
+    return {"data": data, "content_type": f"multipart/form-data; boundary={boundary}"}

@@ -58,12 +58,12 @@ def _text(value: Any) -> Any:
     return text
 
 
-Subject = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=SUBJECT_CHARACTERS)]
-Reference = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=REFERENCE_CHARACTERS)]
-Addressee = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=ADDRESSEE_CHARACTERS)]
-Court = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=COURT_CHARACTERS)]
-Identifier = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=IDENTIFIER_CHARACTERS)]
-Body = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=BODY_CHARACTERS)]
+Subject = Annotated[str, Field(min_length=1, max_length=SUBJECT_CHARACTERS), BeforeValidator(_line)]
+Reference = Annotated[str, Field(min_length=1, max_length=REFERENCE_CHARACTERS), BeforeValidator(_line)]
+Addressee = Annotated[str, Field(min_length=1, max_length=ADDRESSEE_CHARACTERS), BeforeValidator(_line)]
+Court = Annotated[str, Field(min_length=1, max_length=COURT_CHARACTERS), BeforeValidator(_line)]
+Identifier = Annotated[str, Field(min_length=1, max_length=IDENTIFIER_CHARACTERS), BeforeValidator(_line)]
+Body = Annotated[str, Field(min_length=1, max_length=BODY_CHARACTERS), BeforeValidator(_text)]
 
 
 class Schema(BaseModel):
