@@ -63,8 +63,8 @@ class Demo:
         raise AssertionError(f"never printed {text!r}:\n" + "".join(self.seen))
 
     def child(self, word: str) -> psutil.Process:
-        """Return the child process whose command line has `word`."""
-        return next(child for child in psutil.Process(self.process.pid).children() if word in child.cmdline())
+        """Return the child process that calls itself `word`."""
+        return next(child for child in psutil.Process(self.process.pid).children() if word in child.name())
 
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end, return the exit status."""
@@ -124,7 +124,7 @@ def test_it_starts_heals_and_ends(demo: Demo, tmp_path: Path) -> None:
     assert len(same_ports.stderr.splitlines()) == 1
     assert not (tmp_path / "other" / "postgres").exists()
 
-    for word, name in (("worker", "The job worker"), ("granian", "The web server")):
+    for word, name in (("uk-worker", "The job worker"), ("uk-web", "The web server")):
         demo.child(word).kill()
         demo.wait_for(f"{name} had ended and was started again")
         demo.child(word)
@@ -136,7 +136,7 @@ def test_it_starts_heals_and_ends(demo: Demo, tmp_path: Path) -> None:
 
 def test_after_kill_9_it_begins_again_with_its_data(demo: Demo) -> None:
     before = get(f"{NEEDED.konto.url}/oauth/jwks")
-    pieces = [demo.child(word) for word in ("worker", "granian", "unternehmenskonto.demo.world")]
+    pieces = [demo.child(word) for word in ("uk-worker", "uk-web", "uk-parties")]
     demo.process.kill()
     demo.process.wait()
     assert psutil.wait_procs(pieces, timeout=END_SECONDS)[1] == []

@@ -46,13 +46,21 @@ def prepare_database(environment: Mapping[str, str]) -> Flask:
             f"The data was made by another version of Unternehmenskonto ({error}). "
             "Check out that version, or start over with: make demo-reset"
         ) from None
+    finally:
+        # The pieces are forked from this process: no open connection may be shared with them.
+        with app.app_context():
+            db.engine.dispose()
     return app
 
 
 def worker_is_alive(app: Flask, *, since: float) -> bool:
     """Tell whether a job worker has shown a sign of life after ``since`` (seconds since the epoch)."""
     with app.app_context():
-        return bool(db.session.scalar(_HEARTBEATS, {"since": since}))
+        try:
+            return bool(db.session.scalar(_HEARTBEATS, {"since": since}))
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 _HEARTBEATS = text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= to_timestamp(:since)")

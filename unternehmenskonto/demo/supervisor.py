@@ -3,24 +3,19 @@
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
 
 from flask import Flask
 
-from unternehmenskonto.demo import guide, health
+from unternehmenskonto.demo import guide, health, pieces
 from unternehmenskonto.demo.addresses import Addresses, check_free
 from unternehmenskonto.demo.database import EmbeddedPostgres
 from unternehmenskonto.demo.folder import DemoFolder
 from unternehmenskonto.demo.preparation import prepare_database, worker_is_alive
 from unternehmenskonto.demo.processes import Children
-from unternehmenskonto.settings import ROOT
 
-WEB_WORKERS = 2
-THREADS_PER_WORKER = 4
-WEB_STOP_SECONDS = 5
 START_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.1
 WATCH_SECONDS = 0.5
@@ -48,13 +43,13 @@ def run(folder: DemoFolder, needed: Addresses) -> None:
         folder.make()
         database_url = os.environ.get("DATABASE_URL") or _embedded(folder, stack)
         environment = os.environ | folder.write_settings(database_url=database_url, needed=needed)
-        children = Children(folder=ROOT, environment=environment)
+        children = Children(pieces.main, module=pieces.__name__, environment=environment, logs=folder.logs)
         stack.callback(children.stop)
-        children.add("The parties around it", _world(folder), folder.logs / "parties.log")
+        children.add("The parties around it", "parties", str(folder.parties))
         app = prepare_database(environment)
         started_at = time.time()
-        children.add("The job worker", _worker(), folder.logs / "worker.log")
-        children.add("The web server", _web(needed), folder.logs / "web.log")
+        children.add("The job worker", "worker")
+        children.add("The web server", "web")
         _wait_until_all_answer(children, needed, app, started_at)
         guide.show(needed, folder, seconds=time.monotonic() - begun)
         print(READY_LINE, flush=True)
@@ -65,25 +60,6 @@ def _embedded(folder: DemoFolder, stack: contextlib.ExitStack) -> str:
     server = EmbeddedPostgres(folder.postgres)
     stack.callback(server.stop)
     return server.start()
-
-
-def _world(folder: DemoFolder) -> list[str]:
-    return [sys.executable, "-m", "unternehmenskonto.demo.world", str(folder.parties)]
-
-
-def _worker() -> list[str]:
-    return [sys.executable, "-m", "flask", "--app", "wsgi:application", "worker"]
-
-
-def _web(needed: Addresses) -> list[str]:
-    return [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"),
-        *("--host", needed.konto.host, "--port", str(needed.konto.port)),
-        *("--workers", str(WEB_WORKERS), "--blocking-threads", str(THREADS_PER_WORKER)),
-        *("--respawn-failed-workers", "--respawn-interval", "0.5"),
-        *("--workers-kill-timeout", str(WEB_STOP_SECONDS)),
-        "wsgi:application",
-    ]
 
 
 def _wait_until_all_answer(children: Children, needed: Addresses, app: Flask, started_at: float) -> None:
