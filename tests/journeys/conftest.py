@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,21 +28,23 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     )  # fmt: skip
     lines: list[str] = []
     ready = threading.Event()
-    reader = threading.Thread(target=_read, args=(process, lines, ready), daemon=True)
+    reader = threading.Thread(target=_read, args=(process, lines, ready))
     reader.start()
     if not ready.wait(START_SECONDS) or process.poll() is not None:
         process.kill()
         pytest.fail("the demonstration did not start:\n" + "".join(lines[-40:]), pytrace=False)
     yield addresses(OFFSET)
     process.send_signal(signal.SIGINT)
-    assert process.wait(STOP_SECONDS) in (0, 130), "the demonstration did not end cleanly"
-    (Path(folder) / "output.log").write_text("".join(lines))
+    status = process.wait(STOP_SECONDS)
+    reader.join(STOP_SECONDS)
+    assert status in (0, 130), f"the demonstration ended with {status}:\n" + "".join(lines[-40:])
 
 
 def _read(process: "subprocess.Popen[str]", lines: list[str], ready: threading.Event) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line)
-        if line.strip() == "READY":
-            ready.set()
+    with process.stdout:
+        for line in process.stdout:
+            lines.append(line)
+            if line.strip() == "READY":
+                ready.set()
     ready.set()
