@@ -1,7 +1,6 @@
 """Demo parties on real ports of 127.0.0.x."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from joserfc.jwk import RSAKey
@@ -9,23 +8,10 @@ from joserfc.jwk import RSAKey
 from unternehmenskonto.demo import identity_provider
 from unternehmenskonto.demo.serving import Listener
 
+from .relying_party import LOGOUT_URI, REDIRECT_URI, RelyingParty, RunningProvider
 from .scene import scene
 
 __all__ = ["scene"]
-
-REDIRECT_URI = "http://127.0.0.1:9/rueckkehr"
-LOGOUT_URI = "http://127.0.0.1:9/abgemeldet"
-
-
-@dataclass
-class RunningProvider:
-    url: str
-    provider: identity_provider.Provider
-    key: RSAKey
-
-    @property
-    def behaviour(self) -> identity_provider.Behaviour:
-        return self.provider.behaviour
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +38,11 @@ def idp(provider_process: RunningProvider) -> Iterator[RunningProvider]:
     provider_process.behaviour.reset()
     yield provider_process
     provider_process.behaviour.reset()
+
+
+@pytest.fixture
+def party(idp: RunningProvider) -> Iterator[RelyingParty]:
+    relying_party = RelyingParty(idp)
+    yield relying_party
+    relying_party.browser.close()
+    relying_party.oauth.close()
