@@ -71,3 +71,37 @@ def reader(client: FlaskClient, company: Company | None = None, **columns: Any) 
 
 def authority() -> OnlineService:
     return make_service(name="Gewerbeanmeldung", authority="Gewerbeamt Musterstadt", is_mailbox_sender=True)
+
+
+#: Everything the safe part of Markdown has, with words that are hard to break.
+LONG_BODY = """# Gewerbeanmeldungsbestätigungsverfahrensverordnung
+
+Sehr geehrte Damen und Herren, **wir haben** Ihre *Anmeldung* erhalten.
+
+## Was jetzt zu tun ist
+
+1. Unterlagen bei der Grundstücksverkehrsgenehmigungszuständigkeitsübertragungsverordnungsstelle einreichen
+2. [Termin vereinbaren](https://termine.musterstadt.example/gewerbe)
+
+| Gebühr | Rechtsgrundlage | Betrag | Fälligkeit | Verwendungszweckangabe |
+|---|---|--:|---|---|
+| Gewerbeanmeldung | § 14 GewO | 26,00 € | 15.01.2027 | GA-2026-0001-MUSTERSTADT |
+
+> Bitte geben Sie das Aktenzeichen an.
+
+`DonaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftDonaudampfschifffahrt`
+"""
+
+
+def example(company: Company) -> Message:
+    """Deliver a decision with everything a page can show."""
+    return put(
+        company,
+        authority(),
+        regime="ao122a",
+        subject="Bescheid über die Grundstücksverkehrsgenehmigungszuständigkeitsübertragung",
+        body=LONG_BODY,
+        body_format="markdown",
+        reference="GA-2026-0001",
+        files=[file("Bescheid über die Anmeldung.pdf", b"%PDF-1.7 x"), file("b" * 120 + ".txt", b"x", "text/plain")],
+    )
