@@ -77,7 +77,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     base_url: Origin = Field(description="Public origin; also the OpenID issuer. Never taken from a request.")
-    database_url: DatabaseUrl = Field(description="PostgreSQL 15 or newer.")
+    database_url: DatabaseUrl = Field(repr=False, description="PostgreSQL 15 or newer.")
     secret_key: Secret = Field(description="Signs form tokens and short-lived cookies.")
     encryption_key: Key = Field(description="Encrypts private keys in the database (AES-256-GCM).")
     pairwise_secret: Secret = Field(description="Keys the commitments that hide identifiers. Never changes.")
@@ -179,7 +179,7 @@ def get_settings() -> Settings:
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"Cannot read the settings file {path}: {error}.") from None
 
 
