@@ -63,12 +63,16 @@ def _header(token: str) -> dict[str, Any]:
         raise TokenInvalid(detail="ID token too long")
     segment = token.partition(".")[0]
     try:
-        header = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        header = json.loads(_decoded(segment))
     except (binascii.Error, ValueError, RecursionError):
         raise TokenInvalid(detail="ID token is no JWS") from None
     if not isinstance(header, dict):
         raise TokenInvalid(detail="ID token header")
     return header
+
+
+def _decoded(segment: str) -> bytes:
+    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
 
 
 def _verified(provider: IdentityProvider, token: str, header: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,10 +107,9 @@ def _key(provider: IdentityProvider, alg: str, kid: object) -> RSAKey | ECKey | 
         return ECKey.import_key(jwk)
     if jwk["kty"] == "OKP":
         return OKPKey.import_key(jwk)
-    key = RSAKey.import_key(jwk)
-    if key.raw_value.key_size < MINIMUM_RSA_BITS:
+    if int.from_bytes(_decoded(str(jwk["n"]))).bit_length() < MINIMUM_RSA_BITS:
         raise TokenInvalid(detail="RSA key too short")
-    return key
+    return RSAKey.import_key(jwk)
 
 
 def _fits(jwk: Mapping[str, Any], alg: str, kid: object) -> bool:
