@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from dataclasses import replace
 
 import pytest
 import requests
@@ -10,6 +11,7 @@ from authlib.integrations.base_client.errors import OAuthError
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
+from pytest_httpserver import HTTPServer
 
 from .person import TIMEOUT, parameters
 from .relying_party import HIGH, REDIRECT_URI, SUBSTANTIAL, RelyingParty, RunningProvider
@@ -161,19 +163,28 @@ def send_assertion(idp: RunningProvider, assertion: str) -> requests.Response:
     return requests.post(f"{idp.url}/token", form, timeout=TIMEOUT)
 
 
-def test_assertion_keys_come_from_the_jwks_uri_of_the_client(idp: RunningProvider, httpserver: object) -> None:
-    new_key = RSAKey.generate_key(2048, auto_kid=True)
-    server = httpserver
-    handler = server.expect_request("/jwks")  # type: ignore[attr-defined]
-    handler.respond_with_json({"keys": [new_key.as_dict(private=False)]})
+@pytest.mark.parametrize("answer", ["{}", "[]", "null", "x", '{"keys": 1}', '{"keys": [{"kty": "new"}]}'])
+def test_keys_that_are_rubbish_authenticate_nobody(idp: RunningProvider, httpserver: HTTPServer, answer: str) -> None:
+    httpserver.expect_request("/jwks").respond_with_data(answer, content_type="application/json")
     clients = idp.provider.clients
     old = clients["portal"]
-    clients["portal"] = type(old)(
-        client_id="portal",
-        name="Portal",
-        redirect_uris=old.redirect_uris,
-        jwks_uri=server.url_for("/jwks"),  # type: ignore[attr-defined]
-    )
+    address = httpserver.url_for("/jwks") + f"?{uuid.uuid4()}"
+    clients["portal"] = replace(old, jwks=None, jwks_uri=address)
+    try:
+        claims = {"iss": "portal", "sub": "portal", "aud": idp.url, "exp": int(time.time()) + 60, "jti": "r"}
+        assertion = jwt.encode({"alg": "RS256"}, claims, idp.key)
+        assert send_assertion(idp, assertion).status_code == 401
+    finally:
+        clients["portal"] = old
+
+
+def test_assertion_keys_come_from_the_jwks_uri_of_the_client(idp: RunningProvider, httpserver: HTTPServer) -> None:
+    new_key = RSAKey.generate_key(2048, auto_kid=True)
+    keys = {"keys": [new_key.as_dict(private=False)]}
+    httpserver.expect_request("/jwks").respond_with_json(keys)
+    clients = idp.provider.clients
+    old = clients["portal"]
+    clients["portal"] = replace(old, jwks=None, jwks_uri=httpserver.url_for("/jwks"))
     try:
         claims = {"iss": "portal", "sub": "portal", "aud": idp.url, "exp": int(time.time()) + 60}
         good = jwt.encode({"alg": "RS256", "kid": new_key.kid}, {**claims, "jti": "a"}, new_key)

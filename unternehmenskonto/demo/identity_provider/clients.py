@@ -93,7 +93,7 @@ class ClientAuthenticator:
             raise ClientError("unknown client")
         try:
             claims = self._verified(client, assertion)
-        except (JoseError, ValueError, requests.RequestException) as error:
+        except (JoseError, ValueError, KeyError, TypeError, requests.RequestException) as error:
             raise ClientError(f"the client assertion does not verify: {error}") from error
         self._check_claims(client, claims)
         return client

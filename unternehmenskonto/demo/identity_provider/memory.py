@@ -70,9 +70,7 @@ class Shelf(Generic[Entry]):
         name = name or secrets.token_urlsafe(32)
         now = time.time()
         with self._lock:
-            if len(self._entries) >= MAX_ENTRIES:
-                self._entries = {key: value for key, value in self._entries.items() if value[0] > now}
-            self._entries[name] = (now + self.seconds, entry)
+            self._keep(name, entry, now)
         return name
 
     def put_once(self, entry: Entry, name: str) -> bool:
@@ -81,8 +79,13 @@ class Shelf(Generic[Entry]):
         with self._lock:
             if self._entries.get(name, (0.0, None))[0] > now:
                 return False
-            self._entries[name] = (now + self.seconds, entry)
+            self._keep(name, entry, now)
         return True
+
+    def _keep(self, name: str, entry: Entry, now: float) -> None:
+        if len(self._entries) >= MAX_ENTRIES:
+            self._entries = {key: value for key, value in self._entries.items() if value[0] > now}
+        self._entries[name] = (now + self.seconds, entry)
 
     def get(self, name: str | None) -> Entry | None:
         """Return the entry, or None where the name is unknown or its time is over."""
