@@ -123,6 +123,16 @@ def test_after_ten_days_the_provision_has_ended(app: Flask) -> None:
     assert in_time.announced_on == date(2026, 12, 12)
 
 
+def test_a_server_whose_clock_is_late_reads_nothing_before_it_was_there(app: Flask) -> None:
+    membership = make_membership()
+    midnight = datetime(2026, 12, 1, 23, 0, tzinfo=UTC)
+    message = put(membership.company, authority(), regime="vwvfg41_2a", at=midnight)
+    with time_machine.travel(midnight - timedelta(milliseconds=5), tick=False):
+        opened = reading.open_message(actor=acting(membership), message_id=message.id)
+    assert message.first_retrieved_at == message.made_available_at
+    assert opened.deadline is not None and opened.deadline.announced_on == date(2026, 12, 3)
+
+
 def test_marks_and_counter_move_together(app: Flask) -> None:
     membership, service = make_membership(), authority()
     actor = acting(membership)

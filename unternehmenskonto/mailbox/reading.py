@@ -218,7 +218,8 @@ def _has_ended(opened: Opened) -> bool:
 
 def _record_first_retrieval(message: Message, actor: Actor) -> None:
     """Write the fact, the dates that hang on it, and the signed proof; the caller holds the row's lock."""
-    message.first_retrieved_at = now()
+    # Two servers never agree to the millisecond; nothing is read before it was there.
+    message.first_retrieved_at = max(now(), message.made_available_at)
     message.first_retrieved_by = actor.membership_id
     if message.regime is not None and message.announced_on is None:
         _keep_dates(message, message.first_retrieved_at)
