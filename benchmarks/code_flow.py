@@ -62,10 +62,8 @@ def _flow(base_url: str, browser: requests.Session, client: requests.Session, cl
     }  # fmt: skip
     answer = browser.get(f"{base_url}/oauth/authorize", params=asked, allow_redirects=False, timeout=30)
     code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
-    tokens = client.post(
-        f"{base_url}/oauth/token", timeout=30,
-        data={"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI, "code_verifier": verifier},
-    ).json()  # fmt: skip
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI, "code_verifier": verifier}
+    tokens = client.post(f"{base_url}/oauth/token", data=form, timeout=30).json()
     person = browser.get(
         f"{base_url}/oauth/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}"}, timeout=30
     ).json()

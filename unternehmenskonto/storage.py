@@ -18,6 +18,8 @@ from obstore.store import LocalStore
 from unternehmenskonto.errors import AppError, Unavailable
 
 CHUNK_BYTES = 1024 * 1024
+#: What leaves is cut small: the web server holds several pieces of each answer that is under way.
+OUTGOING_BYTES = 64 * 1024
 LIST_BATCH = 500
 
 
@@ -54,7 +56,7 @@ def stream(path: str, *, sha256: str) -> Iterator[bytes]:
     digest = hashlib.sha256()
     held = b""
     try:
-        for chunk in obstore.get(_store(), path).stream(min_chunk_size=CHUNK_BYTES):
+        for chunk in obstore.get(_store(), path).stream(min_chunk_size=OUTGOING_BYTES):
             digest.update(chunk)
             if held:
                 yield held
