@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import secrets
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from tests.factories import make_service
 from unternehmenskonto.catalogue.models import OnlineService
+from unternehmenskonto.db import db
 
 REDIRECT_URI = "http://127.0.0.3:8002/callback"
 SIGNED_OUT_URI = "http://127.0.0.3:8002/abgemeldet"
@@ -58,6 +60,7 @@ class Party:
         self.service: OnlineService = make_service(
             client={**client, **(registration or {})}, claims=purposes, **columns
         )
+        db.session.commit()
         self.client_id = self.service.slug
         self.redirect_uri = client["redirect_uris"][0]
 
@@ -153,6 +156,19 @@ def path_of(answer: TestResponse) -> str:
     return location
 
 
+def interaction_of(answer: TestResponse) -> str:
+    """Return the page to which the login comes back."""
+    found = parse_qs(urlsplit(path_of(answer)).query)["next"][0]
+    assert found.startswith("/oauth/weiter/"), found
+    return found
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Read a token of ours without verifying it."""
+    payload = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
+
+
 def query_of(answer: TestResponse) -> dict[str, str]:
     """Return the parameters that a redirect carries, each once."""
     found = parse_qs(urlsplit(answer.headers["Location"]).query, keep_blank_values=True)
@@ -163,7 +179,7 @@ def query_of(answer: TestResponse) -> dict[str, str]:
 def hidden_fields(page: TestResponse) -> dict[str, str]:
     """Return the hidden fields of the page's last form with a token (header and consent form share names)."""
     assert page.status_code == 200, (page.status_code, page.headers.get("Location"), page.text)
-    form = page.text.rsplit('<form method="post" class="app-form"', 1)[1].split("</form>", 1)[0]
+    form = page.text.rsplit('class="app-form"', 1)[1].split("</form>", 1)[0]
     fields = {}
     for part in form.split('<input type="hidden" name="')[1:]:
         name, _, rest = part.partition('" value="')

@@ -1,12 +1,11 @@
 """The code flow of a signed-in person, in process."""
 
-from flask import Flask
 from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.factories import make_company, make_membership, make_person, sign_in
-from tests.provider.party import Party, hidden_fields, path_of, query_of
+from tests.factories import make_membership, sign_in
+from tests.provider.party import Party, path_of, query_of
 from unternehmenskonto.settings import get_settings
 
 

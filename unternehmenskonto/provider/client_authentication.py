@@ -143,7 +143,8 @@ def _check_assertion(client: Client, token: str) -> None:
     """Check RFC 7523 3 and RFC 10070: signature, one audience, short life, used once."""
     header = _part(token, 0)
     alg, kid = header.get("alg"), header.get("kid")
-    if alg not in client_keys.KEY_OF_ALG or alg != (client.registration.get("token_endpoint_auth_signing_alg") or alg):
+    registered = client.registration.get("token_endpoint_auth_signing_alg")
+    if not isinstance(alg, str) or alg not in client_keys.KEY_OF_ALG or alg != (registered or alg):
         raise _Refused("algorithm")
     if kid is not None and (not isinstance(kid, str) or len(kid) > MAXIMUM_KID_CHARACTERS):
         raise _Refused("kid")

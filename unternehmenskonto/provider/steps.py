@@ -18,7 +18,7 @@ from unternehmenskonto.provider.models import Grant, Interaction
 from unternehmenskonto.provider.responses import AuthorizeError
 
 PERMISSION = "services.use"
-_ROLES = [role for role, permissions in ROLES.items() if PERMISSION in permissions]
+_ROLES = {role for role, permissions in ROLES.items() if PERMISSION in permissions}
 
 
 class Step(enum.Enum):
@@ -126,13 +126,9 @@ def usable_memberships(actor: Actor) -> tuple[Choice, ...]:
         own = Choice(actor.membership_id, actor.company_id, actor.company_name)
         return (own,) if actor.may(PERMISSION) else ()
     memberships = db.session.scalars(
-        select(Membership).where(
-            Membership.person_id == actor.person_id,
-            Membership.ended_at.is_(None),
-            Membership.roles.overlap(_ROLES),
-        )
+        select(Membership).where(Membership.person_id == actor.person_id, Membership.ended_at.is_(None))
     )
-    found = [Choice(m.id, m.company_id, m.company.name) for m in memberships]
+    found = [Choice(m.id, m.company_id, m.company.name) for m in memberships if _ROLES & set(m.roles)]
     return tuple(sorted(found, key=lambda choice: (choice.company_name.casefold(), choice.membership_id)))
 
 

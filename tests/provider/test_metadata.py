@@ -1,0 +1,50 @@
+"""Discovery says what is true: each thing it names works, each thing it leaves out does not."""
+
+from flask.testing import FlaskClient
+
+from tests.provider.party import Party
+from unternehmenskonto.companies.models import Membership
+
+PATH = "/.well-known/openid-configuration"
+
+
+def test_both_documents_are_the_same_and_name_our_origin(client: FlaskClient) -> None:
+    found = client.get(PATH).get_json()
+    assert client.get("/.well-known/oauth-authorization-server").get_json() == found
+    assert found["issuer"] == "http://127.0.0.1:8000"
+    for name, value in found.items():
+        if name.endswith(("_endpoint", "_uri")):
+            path = value.removeprefix(found["issuer"])
+            assert client.options(path).status_code == 200, name
+
+
+def test_public_metadata_may_be_read_and_kept_by_anybody(client: FlaskClient) -> None:
+    for path in (PATH, "/oauth/jwks"):
+        answer = client.get(path, headers={"Origin": "https://any.example"})
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+        assert answer.headers["Cache-Control"] == "public, max-age=300"
+
+
+def test_published_keys_are_public_and_strong(client: FlaskClient) -> None:
+    found = client.get("/oauth/jwks").get_json()["keys"]
+    assert {key["alg"] for key in found} >= {"RS256", "ES256"}
+    for key in found:
+        assert key["use"] == "sig"
+        assert not key.keys() & {"d", "p", "q", "dp", "dq", "qi", "unternehmenskonto_use"}
+        if key["kty"] == "RSA":
+            assert len(key["n"]) >= 512
+    assert len({key["kid"] for key in found}) == len(found)
+
+
+def test_what_is_named_works(client: FlaskClient, member: Membership) -> None:
+    found = client.get(PATH).get_json()
+    for method in found["token_endpoint_auth_methods_supported"]:
+        assert Party(auth_method=method).tokens(client)["token_type"] == "Bearer"
+    for response_type in ("token", "id_token", "code token", "code id_token"):
+        assert response_type not in found["response_types_supported"]
+    assert found["code_challenge_methods_supported"] == ["S256"]
+    assert not [name for name in found if name.startswith(("registration", "introspection", "revocation", "device"))]
+    claims = Party(claims=tuple(found["claims_supported"]))
+    facts = claims.userinfo(client, claims.tokens(client)["access_token"]).get_json()
+    assert facts.keys() <= set(found["claims_supported"])
