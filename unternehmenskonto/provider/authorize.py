@@ -69,7 +69,7 @@ class Recipient:
 def recipient(parameters: Parameters) -> Recipient:
     """Return client and redirect URI; raises InvalidInput, shown as a page, if they do not belong together."""
     client = find_client(parameters.get("client_id"))
-    if client is None or not client.redirect_uris:
+    if client is None or not client.check_grant_type("authorization_code"):
         raise InvalidInput(
             _l(
                 "Der Dienst, von dem Sie kommen, ist hier nicht angemeldet oder abgeschaltet. "

@@ -91,6 +91,8 @@ class Client(ClientMixin):
         allowed = {OPENID_SCOPE} if self.redirect_uris else set()
         if self.is_mailbox_sender:
             allowed.add(DELIVERY_SCOPE)
+        if self.registration.get("scopes"):
+            allowed &= set(self.registration["scopes"])
         return " ".join(value for value in dict.fromkeys((scope or "").split()) if value in allowed)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
@@ -112,8 +114,9 @@ class Client(ClientMixin):
     def check_grant_type(self, grant_type: str) -> bool:
         """Allow codes to whoever has an address for them, client credentials to mailbox senders."""
         if grant_type == "authorization_code":
-            return bool(self.redirect_uris)
-        return grant_type == "client_credentials" and self.is_mailbox_sender and self.auth_method != "none"
+            return bool(self.get_allowed_scope(OPENID_SCOPE))
+        is_proven = self.auth_method != "none"
+        return grant_type == "client_credentials" and is_proven and bool(self.get_allowed_scope(DELIVERY_SCOPE))
 
 
 def is_secret(given: str, expected_sha256: object) -> bool:

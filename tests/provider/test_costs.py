@@ -1,0 +1,84 @@
+"""What one request costs the database: a fixed number of statements, whatever there is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from tests.factories import make_membership, make_person, sign_in
+from tests.provider.party import Party, query_of
+from unternehmenskonto import keys
+from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.db import db
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Collect the SQL sent meanwhile, without the savepoints of the tests."""
+    found: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+            found.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def test_statements_of_a_flow(app: Flask, client: FlaskClient, member: Membership) -> None:
+    software = app.test_client()  # without the cookies of the browser
+    party = Party(auth_method="client_secret_basic")
+    party.tokens(client)
+    keys.public_keys()
+    with statements() as authorize:
+        answer = party.authorize(client)
+    code = query_of(answer)["code"]
+    with statements() as token:
+        tokens = party.exchange(software, code).get_json()
+    with statements() as userinfo:
+        party.userinfo(software, tokens["access_token"])
+    # session, client, agreement, pseudonyms; grant, code, audit event
+    assert len(authorize) == 7, authorize
+    # client; code and grant in one; audit event
+    assert len(token) == 3, token
+    # grant; membership and service in one; audit event
+    assert len(userinfo) == 3, userinfo
+
+
+def test_client_credentials_with_an_assertion(client: FlaskClient) -> None:
+    party = Party(auth_method="private_key_jwt", is_mailbox_sender=True)
+    _, fields = party.proof()
+    keys.public_keys()
+    client.post("/oauth/token", data={"grant_type": "client_credentials", **fields})
+    _, fields = party.proof()
+    with statements() as found:
+        client.post("/oauth/token", data={"grant_type": "client_credentials", **fields})
+    # client, assertion used once, audit event
+    assert len(found) == 3, found
+
+
+def test_one_more_for_a_person_of_several_companies_however_many(client: FlaskClient) -> None:
+    person, party = make_person(), Party()
+    first = make_membership(person=person)
+    sign_in(client, first)
+    party.code(client)
+    for _ in range(5):
+        make_membership(person=person)
+    db.session.commit()
+    with statements() as found:
+        assert "code" in query_of(party.authorize(client))
+    # all memberships; which of them this service got in this session
+    assert len(found) == 9, found
+
+
+def test_metadata_costs_no_statement(client: FlaskClient) -> None:
+    keys.public_keys()
+    for path in ("/.well-known/openid-configuration", "/oauth/jwks"):
+        with statements() as found:
+            assert client.get(path).status_code == 200
+        assert found == []
