@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.orm import scoped_session, sessionmaker
+from sqlalchemy.pool import NullPool
 
 from unternehmenskonto import create_app, keys
 from unternehmenskonto.db import db
@@ -97,25 +99,42 @@ def app(session_app: Flask, connection: Connection, monkeypatch: pytest.MonkeyPa
     session.remove()
 
 
-@pytest.fixture
-def fresh_database(database_url: str) -> Iterator[str]:
-    """An empty database of one's own on the same server, for real commits and several connections."""
-    server = create_engine(make_url(database_url), isolation_level="AUTOCOMMIT")
+@contextmanager
+def new_database(address: str, *, template: str = "template1") -> Iterator[str]:
+    """Make a database on the server of this address, yield the new one's address, remove it."""
+    server = create_engine(make_url(address), isolation_level="AUTOCOMMIT", poolclass=NullPool)
     name = f"test_{secrets.token_hex(6)}"
     with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(database_url).set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield make_url(address).set(database=name).render_as_string(hide_password=False)
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(settings: Settings) -> Iterator[str]:
+    """A database made by the migrations that nobody uses, to be copied."""
+    with new_database(settings.database_url) as address:
+        app = create_app(settings.model_copy(update={"database_url": address}))
+        with app.app_context():
+            upgrade()
+            db.engine.dispose()
+        yield str(make_url(address).database)
+
+
+@pytest.fixture
+def fresh_database(settings: Settings, migrated_template: str) -> Iterator[str]:
+    """A migrated database of one's own on the same server, for real commits and several connections."""
+    with new_database(settings.database_url, template=migrated_template) as address:
+        yield address
 
 
 @pytest.fixture
 def fresh_app(settings: Settings, fresh_database: str) -> Iterator[Flask]:
-    """The application on a migrated database of its own; what a test commits is really committed."""
+    """The application on a database of its own; what a test commits is really committed."""
     app = create_app(settings.model_copy(update={"database_url": fresh_database}))
+    app.test_client_class = FreshClient
     with app.app_context():
-        upgrade()
         yield app
         db.session.remove()
         db.engine.dispose()
