@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.every_page import FIXED_PAGES, find_pages, make_addresses, rules_without_example
+from tests.every_page import EXAMPLES, FIXED_PAGES, find_pages, make_addresses, rules_without_example
 from tests.factories import make_membership, sign_in
 from tests.page_checks import faults
 
@@ -84,6 +84,18 @@ def test_pages_of_a_signed_in_person(app: Flask, client: FlaskClient, language: 
     for path, html in pages.items():
         assert (path, faults(html, language=language)) == (path, [])
         assert membership.person.name in html, path
+
+
+def test_pages_of_a_person_of_two_companies(client: FlaskClient) -> None:
+    membership = make_membership()
+    other = make_membership(person=membership.person).company.name
+    sign_in(client, membership)
+    addresses = ["/unternehmen", EXAMPLES["/oauth/weiter/<name>"](membership)]
+    pages = find_pages(client, addresses)
+    assert len(pages) == len(addresses)
+    for path, html in pages.items():
+        assert (path, faults(html)) == (path, [])
+        assert other in html
 
 
 def test_navigation_shows_only_what_the_person_may_do(client: FlaskClient) -> None:
