@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 import structlog
@@ -31,6 +31,8 @@ CONNECT_SECONDS = 5
 TOTAL_SECONDS = 10
 MAXIMUM_BYTES = 256 * 1024
 USER_AGENT = "Unternehmenskonto"
+#: Addresses that a gateway translates to IPv4 (RFC 6052 section 2.1).
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class OutboundError(Exception):
@@ -71,7 +73,7 @@ def fetch(
     maximum_bytes: int = MAXIMUM_BYTES,
 ) -> Answer:
     """Call the URL and return its answer, whatever the status; raise OutboundError otherwise."""
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None:
         raise OutboundError("blocked", "only https addresses without user name are called")
     if parts.scheme == "http" and not _is_permitted_host(parts.hostname):
@@ -101,6 +103,13 @@ def fetch(
         if blocked:
             raise OutboundError("blocked", blocked) from None
         raise OutboundError("unreachable", type(error).__name__) from None
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise OutboundError("blocked", "not an address") from None
 
 
 def _read(response: requests.Response, maximum: int) -> bytes:
@@ -168,9 +177,11 @@ def _is_permitted_host(host: str) -> bool:
 
 
 def _is_public(address: str) -> bool:
+    """Tell whether the address, or the IPv4 address that an IPv6 address carries inside, is a public one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    ip = mapped or ip
+    if isinstance(ip, ipaddress.IPv6Address):
+        translated = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or translated or ip
     return ip.is_global and not ip.is_multicast
 
 
@@ -222,11 +233,12 @@ def _session() -> requests.Session:
 
 def _blocked_cause(error: BaseException | None) -> str | None:
     """Find our own refusal below the exceptions that requests and urllib3 wrap around it."""
-    seen = 0
-    while error is not None and seen < 10:
+    for _ in range(10):
         if isinstance(error, _BlockedAddress):
             return str(error)
-        inner = next((a for a in error.args if isinstance(a, BaseException)), None)
-        error = inner or getattr(error, "reason", None) or error.__cause__ or error.__context__
-        seen += 1
+        if error is None:
+            break
+        # What ssl.SSLError calls its reason is a text.
+        found = (*error.args, getattr(error, "reason", None), error.__cause__, error.__context__)
+        error = next((inner for inner in found if isinstance(inner, BaseException)), None)
     return None
