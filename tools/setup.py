@@ -90,14 +90,14 @@ def make_environment() -> None:
 def run_pip(name: str) -> None:
     """Install the locked packages of one requirements file and report progress."""
     total = len(pins(name))
-    print(f"Installing up to {total} packages from {name}; the first time takes a minute or two ...", flush=True)
+    print(f"Installing the {total} packages of {name}; the first time takes a minute or two ...", flush=True)
     command = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps"]
     command += ["--require-hashes", "--only-binary", ":all:", "--progress-bar", "off", "-r", name]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    )
-    tail = follow(process)
-    if process.wait() != 0:
+    ) as process:
+        tail = follow(process)
+    if process.returncode != 0:
         raise SetupError(
             "\n".join(tail)
             + f"\nThe packages of {name} could not be installed; the lines above say why. "
