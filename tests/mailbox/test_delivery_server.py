@@ -1,6 +1,7 @@
 """The delivery API behind the real server process: memory while a large file passes, and the documented examples."""
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -12,12 +13,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 import requests
 from flask import Flask
+from joserfc.jwk import RSAKey
 
-from tests.factories import access_token, make_company, make_service, org_sub
+from tests.factories import access_token, make_company, make_membership, make_service, org_sub
 from tests.mailbox.samples import MINIMAL_PDF, message
 from unternehmenskonto import create_app
 from unternehmenskonto.db import db
@@ -56,18 +59,14 @@ class Server:
     def forget_peak(self) -> None:
         Path(f"/proc/{self.worker()}/clear_refs").write_text("5")
 
-    def deliver(self, file: tuple[str, bytes], body: dict[str, object] | None = None) -> requests.Response:
-        import_json = (None, _json(body or message({"org_sub": self.recipient})), "application/json")
+    def deliver(self, file: tuple[str, bytes]) -> requests.Response:
+        message_part = (None, json.dumps(message({"org_sub": self.recipient})), "application/json")
         return requests.post(
             f"{self.url}/api/v1/messages",
             headers={"Authorization": f"Bearer {self.token}", "Idempotency-Key": uuid.uuid4().hex},
-            files=[("message", import_json), ("attachments", file)],
+            files=[("message", message_part), ("attachments", file)],
             timeout=60,
         )
-
-
-def _json(value: object) -> str:
-    return requests.models.complexjson.dumps(value)
 
 
 def _free_port() -> int:
@@ -105,6 +104,7 @@ def server(committed_app: Flask, settings: Settings) -> Iterator[Server]:
         )
         with app.app_context():
             service, company = make_service(is_mailbox_sender=True), make_company()
+            make_membership(company=company)
             recipient, token = org_sub(service, company), access_token(service, lifetime=3600)
             db.session.commit()
             db.engine.dispose()
@@ -150,3 +150,94 @@ def test_memory_stays_flat_while_a_large_file_passes(server: Server) -> None:
         assert answer.json()["attachments"][0]["sha256"] == hashlib.sha256(file[1]).hexdigest()
         print(f"{file[0]}: {len(file[1])} bytes in {took:.2f} s, worker {before} kB, peak +{peak - before} kB")
     assert peak - before < ALLOWED_GROWTH_KB
+
+
+def documented(language: str) -> str:
+    """Return the blocks of this language in the guide, in their order."""
+    guide = (ROOT / "docs" / "deliver-messages.md").read_text()
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert blocks
+    return "\n".join(blocks)
+
+
+def run(command: list[str], *, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **variables}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def register(server: Server, **client: object) -> dict[str, str]:
+    """Register a mailbox sender; return what the guide's examples read from their environment."""
+    with server.app.app_context():
+        company = make_company()
+        make_membership(company=company)
+        service = make_service(is_mailbox_sender=True, client={"scopes": ["mailbox.deliver"], **client})
+        variables = {"KONTO": server.url, "CLIENT_ID": service.slug, "RECIPIENT": org_sub(service, company)}
+        db.session.commit()
+        db.engine.dispose()
+    return variables
+
+
+def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
+    secret = "ein langes Geheimnis / mit + Zeichen"
+    variables = register(
+        server,
+        token_endpoint_auth_method="client_secret_basic",
+        client_secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
+    )
+    (tmp_path / "Bescheid.pdf").write_bytes(MINIMAL_PDF)
+    steps = documented("bash").replace('"$KONTO/api/v1/messages"\n', '"$KONTO/api/v1/messages" | tee answer.json\n')
+    (tmp_path / "guide.sh").write_text("set -eu\n" + steps)
+    done = run(["bash", "guide.sh"], cwd=tmp_path, **variables, CLIENT_SECRET=quote_plus(secret), FILE="Bescheid.pdf")
+    delivered = json.loads((tmp_path / "answer.json").read_text())
+    assert delivered["sequence_number"] == 1
+    assert delivered["attachments"][0]["sha256"] == hashlib.sha256(MINIMAL_PDF).hexdigest()
+    state = json.loads(done.stdout.removeprefix((tmp_path / "answer.json").read_text()))
+    assert (state["id"], state["is_retrieved"]) == (delivered["id"], False)
+
+
+def test_the_guide_works_in_python(server: Server, tmp_path: Path) -> None:
+    key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"})
+    public = {**key.as_dict(private=False), "kid": key.thumbprint()}
+    variables = register(server, token_endpoint_auth_method="private_key_jwt", jwks={"keys": [public]})
+    key_file = tmp_path / "key.pem"
+    key_file.write_bytes(key.as_pem(private=True))
+    (tmp_path / "guide.py").write_text(documented("python"))
+    done = run([sys.executable, "guide.py"], cwd=tmp_path, **variables, KEY_FILE=str(key_file))
+    assert re.fullmatch(r"1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\n", done.stdout)
+
+
+def test_a_body_announced_too_large_is_refused_at_once(server: Server) -> None:
+    """Announce 200 MiB, send one byte, and get the refusal without sending more."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(
+            f"POST /api/v1/messages HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {server.token}\r\n"
+            "Idempotency-Key: k\r\nContent-Type: multipart/form-data; boundary=g\r\n"
+            f"Content-Length: {200 * MIB}\r\n\r\n-".encode()
+        )
+        started = time.monotonic()
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert time.monotonic() - started < 1
+
+
+def test_a_body_without_length_is_limited_too(server: Server) -> None:
+    def endless() -> Iterator[bytes]:
+        yield b'--g\r\nContent-Disposition: form-data; name="attachments"; filename="a.txt"\r\n\r\n'
+        for _ in range(26):
+            yield b"x" * MIB
+
+    answer = requests.post(
+        f"{server.url}/api/v1/messages",
+        data=endless(),
+        headers={
+            "Authorization": f"Bearer {server.token}",
+            "Idempotency-Key": "k",
+            "Content-Type": "multipart/form-data; boundary=g",
+        },
+        timeout=30,
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "attachment_too_large")
