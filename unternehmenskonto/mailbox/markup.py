@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 import nh3
+from flask_babel import gettext
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
@@ -46,7 +47,10 @@ def _markdown(body: str) -> Markup:
         link_rel="noopener noreferrer",
         generic_attribute_prefixes=set(),
     )
-    return Markup(clean)  # noqa: S704 - cleaned in the line above
+    # A wide table scrolls by itself and by keyboard. Text that looks like this tag arrives escaped.
+    opening = f'<div class="app-scroll" role="group" tabindex="0" aria-label="{escape(gettext("Tabelle"))}"><table>'
+    framed = clean.replace("<table>", opening).replace("</table>", "</table></div>")
+    return Markup(framed)  # noqa: S704 - cleaned above
 
 
 def _order_headings(tokens: list[Token]) -> None:
