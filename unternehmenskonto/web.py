@@ -145,7 +145,7 @@ def show_datetime(value: datetime | None) -> str:
 def show_size(value: int) -> str:
     """Show a number of bytes: 812 Byte, 24 kB, 3,1 MB."""
     if value < 1000:
-        return f"{value} Byte"
+        return f"{value} Byte" if current_language() == "de" else f"{value} bytes"
     if value < 1_000_000:
         return f"{round(value / 1000)} kB"
     megabytes = f"{value / 1_000_000:.1f}"
