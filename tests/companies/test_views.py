@@ -44,6 +44,7 @@ def test_somebody_without_rights_learns_whom_to_ask(client: FlaskClient, boss: M
     html = page(client)
     assert "Sie haben noch keine Rechte" in html
     assert "Erika Beispiel" in html
+    assert "Sobald Sie Nachrichten lesen dürfen" in html
     assert str(boss.email) not in html
     assert client.get(f"/unternehmen/personen/{boss.id}").status_code == 403
     assert send(client, f"/unternehmen/personen/{clerk.id}", roles="administrator") == 403

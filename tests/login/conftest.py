@@ -8,14 +8,18 @@ import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from tests.demo.person import choose_certificate
 from tests.factories import csrf_token
 from unternehmenskonto import keys
+from unternehmenskonto.companies.models import Person
+from unternehmenskonto.db import db
 from unternehmenskonto.demo import identity_provider
 from unternehmenskonto.demo.serving import Listener
-from unternehmenskonto.login import config, discovery
+from unternehmenskonto.login import config, cookies, discovery
+from unternehmenskonto.login.models import LoginSession
 from unternehmenskonto.settings import ROOT, Settings
 from unternehmenskonto.web import limiter
 
@@ -52,6 +56,12 @@ def onward(response: TestResponse) -> str:
     assert response.status_code == 200, response.get_data(as_text=True)
     found = response.get_data(as_text=True).split('http-equiv="refresh" content="0;url=', 1)[1].split('"', 1)[0]
     return found.replace("&amp;", "&")
+
+
+def nobody_is_signed_in(visitor: Visitor) -> bool:
+    sessions = db.session.scalar(select(func.count()).select_from(LoginSession))
+    people = db.session.scalar(select(func.count()).select_from(Person))
+    return sessions == 0 and people == 0 and visitor.konto.get_cookie(cookies.SESSION) is None
 
 
 @pytest.fixture(scope="module")

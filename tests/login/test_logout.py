@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from tests.factories import csrf_token, make_membership, sign_in
 from tests.login.conftest import Visitor, onward
@@ -11,7 +12,7 @@ from unternehmenskonto.login import cookies, discovery
 from unternehmenskonto.login.models import LoginSession
 
 
-def press(visitor: Visitor):  # type: ignore[no-untyped-def]
+def press(visitor: Visitor) -> TestResponse:
     return visitor.konto.post("/abmelden", data={"csrf_token": csrf_token(visitor.konto)})
 
 

@@ -6,13 +6,13 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select
 
 from tests.factories import make_company, make_membership, make_person, sign_in
 from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import NotFound
-from unternehmenskonto.login import cookies, sessions
-from unternehmenskonto.login.models import LoginSession
+from unternehmenskonto.login import actions, cookies, sessions
+from unternehmenskonto.login.models import LoginSession, LoginTransaction
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -136,3 +136,30 @@ def test_nobody_changes_into_a_foreign_company(app: Flask, client: FlaskClient) 
 def test_a_request_knows_who_is_there(app: Flask, client: FlaskClient) -> None:
     sign_in(client, make_membership(company=make_company(name="Musterbau GmbH")))
     assert "Musterbau GmbH" in client.get("/seiten/impressum").get_data(as_text=True)
+
+
+def test_what_is_over_is_forgotten(app: Flask, client: FlaskClient) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        quiet, busy = make_membership(), make_membership()
+        sign_in(client, quiet)
+        db.session.add(
+            LoginTransaction(
+                state_hash=b"a" * 32,
+                browser_hash=b"b" * 32,
+                identity_provider="x",
+                sealed=b"",
+                next_path="/",
+                is_fresh=False,
+                wanted_level="low",
+            )
+        )
+        db.session.flush()
+        clock.shift(timedelta(minutes=29))
+        sign_in(client, busy)
+        actions.forget()
+        assert db.session.scalar(select(func.count()).select_from(LoginTransaction)) == 0
+        assert db.session.scalars(select(LoginSession.ended_reason)).all() == [None, None]
+        clock.shift(timedelta(minutes=2))
+        actions.forget()
+        ended = select(LoginSession.membership_id).where(LoginSession.ended_reason == "expired")
+        assert db.session.scalars(ended).all() == [quiet.id]

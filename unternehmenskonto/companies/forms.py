@@ -23,10 +23,11 @@ class RolesForm(FlaskForm):
 
     def offer_roles(self) -> None:
         """Name each role with what it allows, in the language of the page."""
-        self.roles.choices = [
-            (name, f"{ROLE_NAMES[name]} – {', '.join(sorted(str(PERMISSIONS[p]) for p in permissions))}")
-            for name, permissions in ROLES.items()
-        ]
+        allowed = {
+            role: ", ".join(str(text) for name, text in PERMISSIONS.items() if name in permissions)
+            for role, permissions in ROLES.items()
+        }
+        self.roles.choices = [(role, f"{ROLE_NAMES[role]} – {text}") for role, text in allowed.items()]
 
 
 class EmailForm(FlaskForm):

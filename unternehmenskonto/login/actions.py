@@ -1,19 +1,18 @@
 """The course of a login: begin, come back, be known; and the end of a session."""
 
 import secrets
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import orjson
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, text, update
 
 from unternehmenskonto import audit, keys
 from unternehmenskonto.companies import assurance
 from unternehmenskonto.companies.joining import create_person, found_or_join, update_person
-from unternehmenskonto.companies.models import Membership, Person
+from unternehmenskonto.companies.models import Person
 from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import job
 from unternehmenskonto.login import relying_party
@@ -217,15 +216,6 @@ def _person(provider: IdentityProvider, subject: str, told: Told, language: str)
     db.session.add(Identity(issuer=provider.issuer, subject=subject, person_id=person.id))
     db.session.flush()
     return person
-
-
-def living_session(session_id: uuid.UUID) -> LoginSession | None:
-    """Return the session if nobody has ended it and its membership lives."""
-    return db.session.scalar(
-        select(LoginSession)
-        .join(LoginSession.membership)
-        .where(LoginSession.id == session_id, LoginSession.ended_at.is_(None), Membership.ended_at.is_(None))
-    )
 
 
 @job("login.forget", cron="17 3 * * *")
