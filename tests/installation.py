@@ -114,9 +114,10 @@ class Installation:
         ]
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **self.environment},
-            stdout=(self.folder / "processes.log").open("ab"), stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        with (self.folder / "processes.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **self.environment},
+                stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         self.processes.append(process)
         return process

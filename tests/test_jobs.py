@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from croniter import croniter
 from flask import Flask
 from procrastinate.jobs import Job
 from sqlalchemy import text
@@ -193,3 +194,10 @@ def _job(attempts: int) -> Job:
     return Job(
         id=1, queue="default", lock=None, queueing_lock=None, task_name="tests.note", attempts=attempts
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("jobs.take_over", 20), ("audit.seal", 10)])
+def test_periodic_job_runs_every_few_seconds(name: str, seconds: int) -> None:
+    periodic = {task.task.name: task.cron for task in jobs.queue.periodic_registry.periodic_tasks.values()}
+    times = croniter(periodic[name], 0)
+    assert [times.get_next(float) for _ in range(3)] == [seconds, 2 * seconds, 3 * seconds]

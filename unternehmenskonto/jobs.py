@@ -44,7 +44,10 @@ class Backoff(procrastinate.BaseRetryStrategy):
 
 
 def job(name: str, *, cron: str | None = None) -> Callable[[Function], Function]:
-    """Register the function as a job; with cron it runs by itself at those times (UTC)."""
+    """Register the function as a job; with cron it runs by itself at those times (UTC).
+
+    A sixth field of the expression is the second.
+    """
 
     def register(function: Function) -> Function:
         def run(context: JobContext, /, **arguments: Any) -> None:
@@ -132,7 +135,7 @@ _STALLED = db.text(
 )
 
 
-@job("jobs.take_over", cron="*/20 * * * * *")
+@job("jobs.take_over", cron="* * * * * */20")
 def take_over() -> None:
     """Take over the jobs of workers that died."""
     count = take_over_stalled()

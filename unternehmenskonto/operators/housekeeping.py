@@ -6,7 +6,7 @@ from unternehmenskonto import audit, jobs
 MAXIMUM_BATCHES = 50
 
 
-@jobs.job("audit.seal", cron="*/10 * * * * *")
+@jobs.job("audit.seal", cron="* * * * * */10")
 def seal_audit_events() -> None:
     """Append the events that are not yet in the chain, in batches, until none is left."""
     for _ in range(MAXIMUM_BATCHES):
