@@ -209,6 +209,17 @@ def test_days_left_turn_at_german_midnight(app: Flask) -> None:
     assert left == [4, 3]
 
 
+def test_a_line_says_until_when_a_decision_must_be_retrieved(app: Flask) -> None:
+    company = make_company()
+    put(company, authority(), regime="vwvfg41_2a", at=datetime(2026, 12, 1, 9, tzinfo=UTC))
+    found = []
+    for moment in (datetime(2026, 12, 11, 22, 59, tzinfo=UTC), datetime(2026, 12, 11, 23, 0, tzinfo=UTC)):
+        with time_machine.travel(moment, tick=False):
+            (entry,) = inbox.list_messages(company_id=company.id, folder="inbox").entries
+        found.append((entry.retrieve_until, entry.is_ended, entry.ends_on))
+    assert found == [(date(2026, 12, 11), False, None), (date(2026, 12, 11), True, None)]
+
+
 @pytest.mark.parametrize("path", ["/postfach", "/postfach/archiv"])
 def test_an_empty_folder_says_what_to_do(client: FlaskClient, path: str) -> None:
     reader(client)

@@ -87,6 +87,8 @@ def test_an_ended_provision_shows_no_content(client: FlaskClient) -> None:
     page = client.get(f"/postfach/{message.id}").text
     assert faults(page) == []
     assert "nicht mehr abgerufen werden" in page
+    assert "auf diesem Weg nicht bekannt gegeben" in page and "noch nicht bekannt" not in page
+    assert "Abruf am 11.11.2026 beendet" in client.get("/postfach").text
     assert "Geheimes" not in page and "a.pdf" not in page
     attachment = message.attachments[0].id
     for path in ("/zip", f"/anhang/{attachment}"):

@@ -49,13 +49,25 @@ def use_port(app: Flask, settings: Settings, port: int) -> None:
     app.extensions["settings"] = settings.model_copy(update={"smtp_host": HOST, "smtp_port": port})
 
 
-@pytest.fixture
-def box(app: Flask, settings: Settings) -> Iterator[Box]:
-    """The letterbox of a server that listens on loopback while the test runs."""
+def serve(app: Flask) -> Iterator[Box]:
+    """Run a mail server on loopback and let the application use it."""
+    before: Settings = app.extensions["settings"]
     box = Box()
     controller = Controller(box, hostname=HOST, port=free_port())
     controller.start()
-    use_port(app, settings, controller.port)
+    use_port(app, before, controller.port)
     yield box
     controller.stop()
-    app.extensions["settings"] = settings
+    app.extensions["settings"] = before
+
+
+@pytest.fixture
+def box(app: Flask) -> Iterator[Box]:
+    """The letterbox of a server that listens on loopback while the test runs."""
+    yield from serve(app)
+
+
+@pytest.fixture
+def fresh_box(fresh_app: Flask) -> Iterator[Box]:
+    """The same for the application with a database of its own."""
+    yield from serve(fresh_app)

@@ -156,6 +156,14 @@ def skipped_from(day: date, land: str | None) -> tuple[SkippedDay, ...]:
     return tuple(skipped)
 
 
+def provision_end(rule: Rule, notified_on: date) -> date | None:
+    """Return the last day on which a retrieval still announces; None where the provision does not end.
+
+    Weekends do not move it: whoever believes in the earlier day and retrieves by then is right in any case.
+    """
+    return None if rule.provision_days is None else notified_on + timedelta(days=rule.provision_days)
+
+
 def legal_day(moment: datetime) -> date:
     """Return the day in German legal time on which the moment lies; raise ValueError for a naive time."""
     if moment.tzinfo is None:
@@ -172,8 +180,8 @@ def _announce(
     rule: Rule, made_available_on: date, retrieved_on: date | None, land: str | None
 ) -> tuple[date | None, date | None, list[Step]]:
     """Return announcement, end of provision and their steps."""
-    if rule.provision_days is not None:
-        return _announce_by_retrieval(rule, rule.provision_days, made_available_on, retrieved_on)
+    if (ends := provision_end(rule, made_available_on)) is not None:
+        return _announce_by_retrieval(rule, ends, made_available_on, retrieved_on)
     steps = [
         Step(kind="provided", starts_on=made_available_on, ends_on=made_available_on, paragraph=rule.paragraph),
         _counted("announced", made_available_on, rule),
@@ -196,14 +204,15 @@ def _announce(
 
 
 def _announce_by_retrieval(
-    rule: Rule, provision_days: int, notified_on: date, retrieved_on: date | None
+    rule: Rule, ends: date, notified_on: date, retrieved_on: date | None
 ) -> tuple[date | None, date | None, list[Step]]:
     """Announce the day after retrieval, if it came in time; else the decision waits or was never announced."""
-    ends = notified_on + timedelta(days=provision_days)
     provided = Step(kind="provided", starts_on=notified_on, ends_on=notified_on, paragraph=rule.paragraph)
     if retrieved_on is None or retrieved_on > ends:
         kind: StepKind = "waiting" if retrieved_on is None else "not_announced"
-        waiting = Step(kind=kind, starts_on=notified_on, ends_on=ends, paragraph=rule.paragraph, length=provision_days)
+        waiting = Step(
+            kind=kind, starts_on=notified_on, ends_on=ends, paragraph=rule.paragraph, length=(ends - notified_on).days
+        )
         return None, ends, [provided, waiting]
     announced = _counted("announced", retrieved_on, rule)
     return announced.ends_on, ends, [provided, announced]

@@ -72,9 +72,9 @@ def deadline_of(message: Message) -> Deadline | None:
     )
 
 
-def sentences(message: Message, deadline: Deadline) -> list[Sentence]:
+def sentences(message: Message, deadline: Deadline, today: date) -> list[Sentence]:
     """Return the explanation in the language of the page, one sentence or two for each step."""
-    return [Sentence(_WORDS[step.kind](step, message), step.paragraph) for step in deadline.steps]
+    return [Sentence(_words(step, today)(step, message), step.paragraph) for step in deadline.steps]
 
 
 def long_day(day: date) -> str:
@@ -180,6 +180,11 @@ def _reason(skipped: SkippedDay, message: Message) -> str:
     name = deadlines.holiday_name(skipped.day, land=message.land, language=current_language())
     place = LAND_NAMES.get(message.land or "", _("ganz Deutschland"))
     return _("%(day)s ist ein Feiertag (%(name)s, %(land)s).", day=long_day(skipped.day), name=name, land=place)
+
+
+def _words(step: Step, today: date) -> Callable[[Step, Message], str]:
+    """Return the words for a step; a decision waits for its retrieval until the last day is over."""
+    return _not_announced if step.kind == "waiting" and step.ends_on < today else _WORDS[step.kind]
 
 
 _WORDS = {

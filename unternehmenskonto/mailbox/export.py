@@ -39,7 +39,7 @@ def archive(opened: Opened, receipts: list[Receipt]) -> Archive:
         "message": message,
         "attachments": attachments,
         "receipts": receipts,
-        "sentences": sentences(message, opened.deadline) if opened.deadline else [],
+        "sentences": sentences(message, opened.deadline, opened.today) if opened.deadline else [],
         "land": LAND_NAMES.get(message.land or "", ""),
         "names": {attachment.id: _name(attachment) for attachment in attachments},
     }

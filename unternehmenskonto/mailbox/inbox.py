@@ -13,8 +13,9 @@ from sqlalchemy import Row, Select, exists, select, tuple_
 
 from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import InvalidInput
-from unternehmenskonto.mailbox.deadlines import legal_day
+from unternehmenskonto.mailbox.deadlines import legal_day, provision_end
 from unternehmenskonto.mailbox.models import Attachment, Mailbox, Message
+from unternehmenskonto.mailbox.rules import rule_for
 
 PAGE_SIZE = 25
 #: A deadline this near is marked.
@@ -49,6 +50,9 @@ class Entry:
     made_available_at: datetime
     ends_on: date | None
     days_left: int | None
+    #: Last day of the provision of a decision that nobody has retrieved (VwVfG section 41(2a)), else None.
+    retrieve_until: date | None
+    is_ended: bool
     has_attachments: bool
 
     @property
@@ -134,6 +138,8 @@ def _select(company_id: uuid.UUID, folder: Folder) -> Select[Any]:
         Message.kind,
         Message.is_unread,
         Message.remedy_ends_on,
+        Message.regime,
+        Message.first_retrieved_at,
         attachments.label("has_attachments"),
     )
     selected: Select[Any] = query.where(Message.company_id == company_id, place)
@@ -154,7 +160,7 @@ def _page(rows: list[Row[Any]] | Any, *, has_newer: bool, has_older: bool) -> Pa
 
 
 def _entry(row: Row[Any], today: date) -> Entry:
-    ends = row.remedy_ends_on
+    ends, until = row.remedy_ends_on, _retrieve_until(row)
     return Entry(
         id=row.id,
         sender=row.sender_authority,
@@ -164,5 +170,14 @@ def _entry(row: Row[Any], today: date) -> Entry:
         made_available_at=row.made_available_at,
         ends_on=ends,
         days_left=None if ends is None else (ends - today).days,
+        retrieve_until=until,
+        is_ended=until is not None and until < today,
         has_attachments=row.has_attachments,
     )
+
+
+def _retrieve_until(row: Row[Any]) -> date | None:
+    if row.regime is None or row.first_retrieved_at is not None:
+        return None
+    day = legal_day(row.made_available_at)
+    return provision_end(rule_for(row.regime, day), day)

@@ -150,7 +150,7 @@ def _open(message_id: uuid.UUID, template: str) -> str | Response:
         opened=opened,
         message=message,
         body=None if opened.is_ended else markup.render(message.body, message.body_format),
-        sentences=explanation.sentences(message, opened.deadline) if opened.deadline else [],
+        sentences=explanation.sentences(message, opened.deadline, opened.today) if opened.deadline else [],
         land=explanation.LAND_NAMES.get(message.land or "", ""),
         surroundings=reading.surroundings(message),
     )
