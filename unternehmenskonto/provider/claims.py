@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from unternehmenskonto.companies import assurance, identifiers, subjects
 from unternehmenskonto.companies.models import CompanyIdentifier, Membership, PairwiseSubject
@@ -68,6 +68,11 @@ _NUMBERS = {"org_wid": identifiers.W_IDNR, "org_vat_id": identifiers.VAT_ID}
 LOGIN_CLAIMS = ("acr", "auth_time", "amr")
 SUPPORTED = ("sub", ORG_SUB, *_SOURCES, *_NUMBERS, *LOGIN_CLAIMS, "trust_level_identification")
 
+_PSEUDONYMS = select(PairwiseSubject.membership_id, PairwiseSubject.value).where(
+    PairwiseSubject.sector == bindparam("sector"),
+    PairwiseSubject.company_id == bindparam("company_id"),
+    (PairwiseSubject.membership_id == bindparam("membership_id")) | PairwiseSubject.membership_id.is_(None),
+)
 _LEVEL_NAMES = {"low": _l("niedrig"), "substantial": _l("substanziell"), "high": _l("hoch")}
 
 
@@ -104,11 +109,7 @@ def shown(name: str, value: Any, login: Login) -> str:
 def find_subjects(client: Client, *, company_id: uuid.UUID, membership_id: uuid.UUID) -> Subjects:
     """Return both pseudonyms; one query when they are known, made at first use."""
     rows = db.session.execute(
-        select(PairwiseSubject.membership_id, PairwiseSubject.value).where(
-            PairwiseSubject.sector == client.sector,
-            PairwiseSubject.company_id == company_id,
-            (PairwiseSubject.membership_id == membership_id) | PairwiseSubject.membership_id.is_(None),
-        )
+        _PSEUDONYMS, {"sector": client.sector, "company_id": company_id, "membership_id": membership_id}
     )
     known = {row.membership_id: row.value for row in rows}
     sector = client.sector

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import load_only
 
 from unternehmenskonto.catalogue.models import OnlineService
@@ -32,6 +32,8 @@ _COLUMNS = load_only(
     OnlineService.start_url,
     OnlineService.fingerprint,
 )
+#: Made once: SQLAlchemy then finds its compiled form without looking at it anew.
+_BY_SLUG = select(OnlineService).where(OnlineService.slug == bindparam("slug")).options(_COLUMNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +132,7 @@ def find_client(client_id: str | None) -> Client | None:
     """Return the enabled client of this name; None if there is none. One query."""
     if not client_id:
         return None
-    service = db.session.scalar(select(OnlineService).where(OnlineService.slug == client_id).options(_COLUMNS))
-    return client_of(service)
+    return client_of(db.session.scalar(_BY_SLUG, {"slug": client_id}))
 
 
 def client_of(service: OnlineService | None) -> Client | None:

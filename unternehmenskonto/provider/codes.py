@@ -9,10 +9,10 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from unternehmenskonto import audit
-from unternehmenskonto.db import db, new_id, now
+from unternehmenskonto.db import Base, db, new_id, now
 from unternehmenskonto.provider import claims
 from unternehmenskonto.provider.authorize import AuthorizeRequest
 from unternehmenskonto.provider.limits import CODE_LIFETIME
@@ -21,6 +21,28 @@ from unternehmenskonto.provider.models import AuthorizationCode, Grant, digest
 #: 256 bit; RFC 6749 10.10 asks for 128.
 CODE_BYTES = 32
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+
+# The hot path: statements are made once, so that SQLAlchemy finds their compiled form at once.
+_NEW_GRANT = insert(Base.metadata.tables[Grant.__tablename__])
+_NEW_CODE = insert(Base.metadata.tables[AuthorizationCode.__tablename__])
+_REDEEM = (
+    update(AuthorizationCode)
+    .where(
+        AuthorizationCode.code_hash == bindparam("hash"),
+        AuthorizationCode.service == bindparam("client"),
+        AuthorizationCode.used_at.is_(None),
+        Grant.id == AuthorizationCode.grant_id,
+    )
+    .values(used_at=bindparam("moment"))
+    .returning(
+        Grant,
+        AuthorizationCode.redirect_uri,
+        AuthorizationCode.nonce,
+        AuthorizationCode.code_challenge,
+        AuthorizationCode.expires_at,
+    )
+    .execution_options(synchronize_session=False)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,34 +73,36 @@ def issue(request: AuthorizeRequest, acting: ActingPerson) -> str:
     pseudonyms = claims.find_subjects(client, company_id=acting.company_id, membership_id=acting.membership_id)
     grant_id = new_id()
     db.session.execute(
-        insert(Grant).values(
-            id=grant_id,
-            company_id=acting.company_id,
-            membership_id=acting.membership_id,
-            service=client.client_id,
-            session_id=acting.session_id,
-            sub=pseudonyms.sub,
-            org_sub=pseudonyms.org_sub,
-            scope=request.scope,
-            claims=claims.granted(client),
-            assurance_level=acting.login.assurance_level,
-            amr=list(acting.login.amr),
-            auth_time=acting.login.auth_time,
-            created_at=moment,
-        )
+        _NEW_GRANT,
+        {
+            "id": grant_id,
+            "company_id": acting.company_id,
+            "membership_id": acting.membership_id,
+            "service": client.client_id,
+            "session_id": acting.session_id,
+            "sub": pseudonyms.sub,
+            "org_sub": pseudonyms.org_sub,
+            "scope": request.scope,
+            "claims": claims.granted(client),
+            "assurance_level": acting.login.assurance_level,
+            "amr": list(acting.login.amr),
+            "auth_time": acting.login.auth_time,
+            "created_at": moment,
+        },
     )
     code = secrets.token_urlsafe(CODE_BYTES)
     db.session.execute(
-        insert(AuthorizationCode).values(
-            code_hash=digest(code),
-            grant_id=grant_id,
-            service=client.client_id,
-            redirect_uri=request.redirect_uri,
-            nonce=request.nonce,
-            code_challenge=request.code_challenge,
-            issued_at=moment,
-            expires_at=moment + CODE_LIFETIME,
-        )
+        _NEW_CODE,
+        {
+            "code_hash": digest(code),
+            "grant_id": grant_id,
+            "service": client.client_id,
+            "redirect_uri": request.redirect_uri,
+            "nonce": request.nonce,
+            "code_challenge": request.code_challenge,
+            "issued_at": moment,
+            "expires_at": moment + CODE_LIFETIME,
+        },
     )
     audit.record("code.issued", by=f"person:{acting.person_id}", company_id=acting.company_id, service=client.client_id)
     return code
@@ -91,24 +115,7 @@ def redeem(code: str, *, client_id: str) -> RedeemedCode | None:
     its own client gets one try. A second use revokes the grant, and with it the tokens of the first.
     """
     code_hash = digest(code)
-    row = db.session.execute(
-        update(AuthorizationCode)
-        .where(
-            AuthorizationCode.code_hash == code_hash,
-            AuthorizationCode.service == client_id,
-            AuthorizationCode.used_at.is_(None),
-            Grant.id == AuthorizationCode.grant_id,
-        )
-        .values(used_at=now())
-        .returning(
-            Grant,
-            AuthorizationCode.redirect_uri,
-            AuthorizationCode.nonce,
-            AuthorizationCode.code_challenge,
-            AuthorizationCode.expires_at,
-        )
-        .execution_options(synchronize_session=False)
-    ).first()
+    row = db.session.execute(_REDEEM, {"hash": code_hash, "client": client_id, "moment": now()}).first()
     if row is None:
         _notice_replay(code_hash, client_id)
         return None

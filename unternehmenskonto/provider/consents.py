@@ -3,21 +3,23 @@
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from unternehmenskonto import audit
 from unternehmenskonto.db import db, new_id, now
 from unternehmenskonto.provider.models import Consent
 
+_LIVING = select(Consent.claims).where(
+    Consent.membership_id == bindparam("membership_id"),
+    Consent.service == bindparam("service"),
+    Consent.withdrawn_at.is_(None),
+)
+
 
 def covers(*, membership_id: uuid.UUID, service: str, claims: Iterable[str]) -> bool:
     """Tell whether a living agreement contains every claim named. One query."""
-    given = db.session.scalar(
-        select(Consent.claims).where(
-            Consent.membership_id == membership_id, Consent.service == service, Consent.withdrawn_at.is_(None)
-        )
-    )
+    given = db.session.scalar(_LIVING, {"membership_id": membership_id, "service": service})
     return given is not None and set(claims) <= set(given)
 
 

@@ -38,6 +38,8 @@ LONG_VALUES = {
 }
 MAXIMUM_NONCE_CHARACTERS = 1024
 
+#: Requests of one address that have to wait for a person: each is a row until somebody answers.
+WAITING_REQUESTS_LIMIT = "120 per minute"
 #: Refused client authentications of one address.
 REFUSED_CLIENTS_LIMIT = "60 per minute"
 METADATA_SECONDS = 300

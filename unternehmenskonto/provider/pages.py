@@ -39,6 +39,11 @@ def proceed(
     return _show(checked, _present(actor), decision)
 
 
+def is_waiting(response: Response) -> bool:
+    """Tell whether the answer to an authorization request made somebody wait, and a row for it."""
+    return response.headers.get("Location", "").startswith((PROCEED_PATH, "/anmelden"))
+
+
 def answer(checked: AuthorizeRequest, name: str, interaction: Interaction) -> ResponseReturnValue:
     """Take the answer to the company page or the consent page; each button is `action` of its form."""
     actor: Actor | None = g.get("actor")

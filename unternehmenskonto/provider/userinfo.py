@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from flask import Request, Response
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from unternehmenskonto import audit, keys
 from unternehmenskonto.catalogue.models import OnlineService
@@ -18,7 +18,12 @@ from unternehmenskonto.provider.steps import PERMISSION
 
 NO_TOKEN = "Send the access token in the Authorization header."  # noqa: S105 - a sentence
 BAD_TOKEN = "The access token is expired, revoked or not meant for this address."  # noqa: S105 - a sentence
-MAXIMUM_BODY_BYTES = 16_384
+
+_LIVING = (
+    select(Membership, OnlineService)
+    .join(OnlineService, OnlineService.slug == bindparam("service"))
+    .where(Membership.id == bindparam("membership_id"), Membership.ended_at.is_(None), OnlineService.is_enabled)
+)
 
 
 def respond(request: Request) -> Response:
@@ -50,11 +55,7 @@ def _living(grant: Grant) -> tuple[Membership, OnlineService] | None:
     """Return whose values these are and who asks; None if grant, membership, right or service has ended."""
     if grant.revoked_at is not None:
         return None
-    row = db.session.execute(
-        select(Membership, OnlineService)
-        .join(OnlineService, OnlineService.slug == grant.service)
-        .where(Membership.id == grant.membership_id, Membership.ended_at.is_(None), OnlineService.is_enabled)
-    ).first()
+    row = db.session.execute(_LIVING, {"membership_id": grant.membership_id, "service": grant.service}).first()
     if row is None or not any(PERMISSION in ROLES.get(role, ()) for role in row[0].roles):
         return None
     return row[0], row[1]

@@ -17,7 +17,7 @@ from unternehmenskonto.provider import (
     server,
     userinfo,
 )
-from unternehmenskonto.provider.limits import METADATA_SECONDS, REFUSED_CLIENTS_LIMIT
+from unternehmenskonto.provider.limits import METADATA_SECONDS, REFUSED_CLIENTS_LIMIT, WAITING_REQUESTS_LIMIT
 from unternehmenskonto.web import csrf, limiter
 
 bp = Blueprint("provider", __name__)
@@ -42,6 +42,7 @@ def jwks() -> Response:
 
 @bp.route(AUTHORIZE_PATH, methods=["GET", "POST"])
 @csrf.exempt
+@limiter.limit(WAITING_REQUESTS_LIMIT, deduct_when=pages.is_waiting)
 @public
 def authorize_request() -> ResponseReturnValue:
     """Begin a login at a service (OpenID Connect Core 3.1.2)."""
