@@ -1,6 +1,8 @@
 """Delivering messages: what is answered, kept and proved."""
 
 import hashlib
+import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -244,6 +246,8 @@ def test_the_openapi_document_names_what_the_code_does(client: FlaskClient) -> N
     assert schema["additionalProperties"] is False
     assert schema["properties"]["subject"]["maxLength"] == 255
     assert schema["properties"]["body"]["maxLength"] == 100_000
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)):
+        assert name in document["components"]["schemas"]
 
 
 def test_the_table_of_problems_is_a_page_and_a_document(client: FlaskClient) -> None:

@@ -4,18 +4,22 @@ import base64
 import hashlib
 import json
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from tests.factories import access_token, make_service
+from tests.factories import access_token, make_service, org_sub
 from tests.mailbox.samples import MINIMAL_PDF, decision, message, multipart
 from unternehmenskonto import keys
 from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.companies.models import Company
 from unternehmenskonto.db import db
+from unternehmenskonto.mailbox import api, intake
 from unternehmenskonto.mailbox.models import Attachment, IdempotencyKey, Mailbox, Message
 from unternehmenskonto.mailbox.problems import PROBLEMS
 from unternehmenskonto.storage import folder
@@ -185,11 +189,37 @@ def test_an_unknown_company_is_told(client: FlaskClient, headers: dict[str, str]
 def test_a_pseudonym_of_another_sector_is_unknown(
     client: FlaskClient, headers: dict[str, str], company: Company
 ) -> None:
-    stranger = make_service()
-    from_there = {"org_sub": f"du-{uuid.uuid4().hex}{'0' * 8}"}
+    foreign = {"org_sub": org_sub(make_service(), company)}
     db.session.commit()
-    assert stranger.sector
-    refused(client, headers, 404, "recipient_unknown", json=message(from_there))
+    refused(client, headers, 404, "recipient_unknown", json=message(foreign))
+
+
+def test_files_of_a_refused_delivery_are_removed(client: FlaskClient, headers: dict[str, str]) -> None:
+    files = [("a.pdf", MINIMAL_PDF), ("b.pdf", MINIMAL_PDF)]
+    refused(client, headers, 404, "recipient_unknown", **multipart(message(W_IDNR), files))
+
+
+def test_too_many_requests_of_one_client(
+    app: Flask, client: FlaskClient, headers: dict[str, str], company: Company
+) -> None:
+    with time_machine.travel(datetime(2026, 11, 23, 12, 0, tzinfo=UTC), tick=False):
+        token = {"Authorization": f"Bearer {access_token(db.session.scalars(select(OnlineService)).one())}"}
+        other = {"Authorization": f"Bearer {access_token(make_service(is_mailbox_sender=True))}"}
+        db.session.commit()
+        path = f"/api/v1/messages/{uuid.uuid4()}"
+        answers = [client.get(path, headers=token) for _ in range(api.STATES_PER_MINUTE + 1)]
+        assert {answer.status_code for answer in answers[:-1]} == {404}
+        last = answers[-1]
+        assert (last.status_code, last.json["code"]) == (429, "too_many_requests")
+        assert 0 < int(last.headers["Retry-After"]) <= 61
+        assert client.get(path, headers=other).status_code == 404
+
+
+def test_a_body_that_takes_too_long_is_given_up(
+    client: FlaskClient, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAXIMUM_SECONDS", -1)
+    refused(client, headers, 408, "too_slow", json=message(W_IDNR))
 
 
 @pytest.mark.parametrize("recipient", [{"w_idnr": "DE123456789"}, {"vat_id": "XX1"}, {"vat_id": "DE123456789"}])
@@ -315,6 +345,13 @@ def test_a_digest_of_the_whole_request_is_verified(
 @pytest.mark.parametrize("value", ["", "sha-256", "sha-256=abc", "sha-256=:abc:", "sha-256=:AAAA:", "x" * 501, ",,"])
 def test_an_unreadable_digest_is_refused(client: FlaskClient, headers: dict[str, str], value: str) -> None:
     refused(client, {**headers, "Content-Digest": value}, 400, "invalid_digest", json=message(W_IDNR))
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/messages/1", "/api/v2/messages"])
+def test_unknown_addresses(client: FlaskClient, headers: dict[str, str], path: str) -> None:
+    answer = client.get(path, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+    assert "not_found" in PROBLEMS
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])

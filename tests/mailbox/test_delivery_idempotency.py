@@ -1,5 +1,6 @@
 """Repeated, parallel and interrupted deliveries, with real commits on several connections."""
 
+import io
 import json
 import threading
 import time
@@ -266,3 +267,24 @@ def test_a_lost_answer_is_repeated_after_a_restart(world: World) -> None:
     world.app.extensions["key_ring"] = None
     db.engine.dispose()
     assert world.post("k").data == first.data
+
+
+def test_no_connection_waits_for_a_slow_body(world: World) -> None:
+    class Watching(io.BytesIO):
+        """A body that notes how many database connections are in use while it is read."""
+
+        def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+            in_use.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]
+            return super().readinto(buffer)
+
+    in_use: list[int] = []
+    form = multipart(world.body, [("a.txt", b"x" * 500_000)])
+    body = {
+        "wsgi.input": Watching(form["data"]),
+        "CONTENT_LENGTH": str(len(form["data"])),
+        "CONTENT_TYPE": form["content_type"],
+    }
+    db.session.rollback()
+    answer = world.post(environ_overrides=body)
+    assert answer.status_code == 201, answer.json
+    assert set(in_use) == {0}

@@ -18,7 +18,8 @@ from unternehmenskonto.db import db
 from unternehmenskonto.mailbox.models import GENESIS, Attachment, ChainLink, Mailbox, Message
 
 SALT_BYTES = 32
-BATCH = 500
+#: A message has up to 100,000 characters, so a batch stays below 40 MB.
+BATCH = 100
 REPORTED_FAULTS = 20
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
 
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData, Preamble
 
 from unternehmenskonto.errors import Unavailable
@@ -64,7 +64,7 @@ class Meter:
             if self._count > self._maximum:
                 raise refusal("too_large")
             if time.monotonic() > self._ends_at:
-                raise RequestTimeout
+                raise refusal("too_slow")
             self._digest.update(piece)
             yield piece
         if self._length is not None and self._count != self._length:

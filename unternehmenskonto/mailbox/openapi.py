@@ -10,7 +10,7 @@ from unternehmenskonto.mailbox.schemas import MessageAnswer, MessageSchema, Mess
 VERSION = "1.0.0"
 REF = "#/components/schemas/{model}"
 PROBLEM_TYPE = "application/problem+json"
-DELIVER_STATUSES = (400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503)
+DELIVER_STATUSES = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)
 STATE_STATUSES = (401, 403, 404, 429, 500, 503)
 
 

@@ -23,6 +23,13 @@ from unternehmenskonto.errors import (
 )
 
 
+class TooSlow(AppError):
+    """Give up a request whose body does not arrive."""
+
+    status = 408
+    code = "too_slow"
+
+
 @dataclass(frozen=True)
 class Problem:
     """One row of the table; `kind` gives the status."""
@@ -115,10 +122,22 @@ _ROWS = (
         _l("Stellen Sie auf einem anderen Weg zu oder prüfen Sie die Angabe des Empfängers."),
     ),
     Problem(
+        "not_found",
+        NotFound,
+        _l("Diese Adresse gibt es nicht."),
+        _l("Die Adressen der Schnittstelle stehen unter /api/v1/openapi.json."),
+    ),
+    Problem(
         "message_unknown",
         NotFound,
         _l("Diese Nachricht gibt es nicht oder ein anderer Dienst hat sie zugestellt."),
         _l("Prüfen Sie die Kennung aus der Antwort auf Ihre Zustellung."),
+    ),
+    Problem(
+        "too_slow",
+        TooSlow,
+        _l("Die Anfrage kam nicht innerhalb von zehn Minuten vollständig an."),
+        _l("Senden Sie sie über eine schnellere Verbindung noch einmal, mit demselben Idempotency-Key."),
     ),
     Problem(
         "request_in_progress",
