@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event, func, select
 
@@ -13,6 +13,7 @@ from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import NotFound
 from unternehmenskonto.login import actions, cookies, sessions
 from unternehmenskonto.login.models import LoginSession, LoginTransaction
+from unternehmenskonto.settings import get_settings
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -163,3 +164,31 @@ def test_what_is_over_is_forgotten(app: Flask, client: FlaskClient) -> None:
         actions.forget()
         ended = select(LoginSession.membership_id).where(LoginSession.ended_reason == "expired")
         assert db.session.scalars(ended).all() == [quiet.id]
+
+
+def test_cookies_on_https_are_bound_to_the_host(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = get_settings().model_copy(update={"base_url": "https://konto.example"})
+    monkeypatch.setitem(app.extensions, "settings", public)
+    response = Response()
+    cookies.write(response, cookies.SESSION, "value")
+    cookies.remove(response, cookies.SESSION)
+    for header in response.headers.getlist("Set-Cookie"):
+        assert header.startswith("__Host-konto_session=")
+        for part in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
+            assert part in header
+        assert "Domain" not in header
+    membership = make_membership()
+    token = sessions.start_session(
+        membership_id=membership.id,
+        proof=sessions.Proof(identity_provider="x", assurance_level="substantial", auth_time=now()),
+    )
+    db.session.commit()
+    client.set_cookie(cookies.SESSION, token, domain="konto.example")
+    name = membership.company.name
+    assert name not in client.get("/seiten/impressum", base_url="https://konto.example").text, (
+        "only the bound name counts"
+    )
+    client.set_cookie("__Host-konto_session", token, domain="konto.example")
+    assert name in client.get("/seiten/impressum", base_url="https://konto.example").text

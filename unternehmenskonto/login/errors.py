@@ -66,6 +66,7 @@ class LevelTooLow(LoginFailed):
     code = "level_too_low"
     needs_other_login = True
     title = _l("Das Vertrauensniveau reicht nicht")
+    sentence = _l("Diese Anmeldung hat nicht das Vertrauensniveau, das nötig ist.")
     advice = _l(
         "Melden Sie sich mit einem Zertifikat an, das ein höheres Vertrauensniveau hat, "
         "zum Beispiel mit einem ELSTER-Organisationszertifikat."
@@ -77,6 +78,7 @@ class DataMissing(LoginFailed):
     code = "data_missing"
     needs_other_login = True
     title = _l("Es fehlen Angaben zu Ihrem Unternehmen")
+    sentence = _l("Der Anmeldedienst hat nicht alles genannt, was wir über Ihr Unternehmen wissen müssen.")
     advice = _l(
         "Lassen Sie die Angaben bei der Stelle ergänzen, die Ihr Zertifikat ausgestellt hat, "
         "oder wählen Sie ein anderes Zertifikat."
