@@ -208,6 +208,17 @@ class TestAsRoot:
             server.remove()
         assert not server.home.exists()
 
+    def test_the_stand_in_of_a_vanished_temporary_folder_is_deleted(self, folder: Path) -> None:
+        gone, here = folder / "gone", folder / "here"
+        for closed in (gone, here):
+            closed.mkdir(mode=0o700)
+        account = account_for(gone / "data" / "cluster")
+        homes = [home_for(closed / "data", account) for closed in (gone, here)]
+        shutil.rmtree(gone)
+        home_for(here / "data", account)
+        assert [home.exists() for home in homes] == [False, True]
+        shutil.rmtree(homes[1])
+
     def test_unreachable_binaries_are_copied(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         account = account_for(folder / "cluster")
         installed = binaries_for(account)

@@ -13,6 +13,7 @@ that owns it.
 
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from typing import Any
 UNPRIVILEGED_ID = 65534
 TRIAL_TIMEOUT_SECONDS = 30
 POINTER_NAME = "moved-to.txt"
+BACK_POINTER_NAME = "stands-for.txt"
 
 
 class DatabaseError(Exception):
@@ -104,8 +106,10 @@ def home_for(data_dir: Path, account: Account) -> Path:
         return used
     if account.reaches(data_dir):
         return data_dir
+    _forget_tests()
     home = _closed_folder(reachable_root() / mark_of(data_dir))
     (data_dir / POINTER_NAME).write_text(f"{home}\n", encoding="utf-8")
+    (home / BACK_POINTER_NAME).write_text(f"{data_dir}\n", encoding="utf-8")
     return home
 
 
@@ -113,6 +117,15 @@ def existing_home(data_dir: Path) -> Path | None:
     """Return the folder that already holds the cluster of ``data_dir``, None before the first start."""
     stand_in = _root() / mark_of(data_dir)
     return next((home for home in (data_dir, stand_in) if (home / "cluster").is_dir()), None)
+
+
+def _forget_tests() -> None:
+    """Delete stand-ins of temporary folders that are gone: what an interrupted test could not delete itself."""
+    for pointer in reachable_root().glob(f"*/{BACK_POINTER_NAME}"):
+        asked_for = Path(pointer.read_text(encoding="utf-8").strip())
+        is_temporary = asked_for.is_relative_to(tempfile.gettempdir())
+        if is_temporary and not asked_for.exists() and not (pointer.parent / "cluster" / "postmaster.pid").exists():
+            shutil.rmtree(pointer.parent, ignore_errors=True)
 
 
 def mark_of(folder: Path) -> str:
