@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.every_page import EXAMPLES, FIXED_PAGES, find_pages, make_addresses, rules_without_example
-from tests.factories import make_membership, sign_in
+from tests.factories import csrf_token, make_membership, sign_in
 from tests.page_checks import faults
 
 
@@ -96,6 +96,18 @@ def test_pages_of_a_person_of_two_companies(client: FlaskClient) -> None:
     for path, html in pages.items():
         assert (path, faults(html)) == (path, [])
         assert other in html
+
+
+def test_a_refused_form_tells_what_to_do_above_and_at_the_field(client: FlaskClient) -> None:
+    sign_in(client, make_membership())
+    token = csrf_token(client)
+    page = client.post("/unternehmen/e-mail", data={"csrf_token": token, "email": "keine Adresse"}).text
+    assert faults(page) == []
+    assert "<title>Fehler: " in page
+    summary = page.split('id="fehler"')[1].split("</ul>")[0]
+    assert 'href="#email"' in summary
+    field = page.split('<input aria-describedby="email-hint email-error"')[1].split(">")[0]
+    assert 'aria-invalid="true"' in field and 'value="keine Adresse"' in field
 
 
 def test_navigation_shows_only_what_the_person_may_do(client: FlaskClient) -> None:
