@@ -4,7 +4,7 @@ VENV := .venv/bin
 DATA ?= .data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format bench
+.PHONY: help setup demo demo-reset test check format bench screenshots
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-20s %s\n", $$1, $$2}'
@@ -33,3 +33,6 @@ format: setup ## Bring the code into its format
 
 bench: setup ## Measure mailbox, code flow and memory (some minutes)
 	@exec $(VENV)/python -m benchmarks
+
+screenshots: setup ## Take the pictures in docs/screenshots from a running, fresh demo
+	@exec $(VENV)/python tools/screenshots.py $(or $(ADDRESS),http://127.0.0.1:8000)
