@@ -58,6 +58,10 @@ def test_templates_have_no_inline_style_and_no_inline_handler() -> None:
     assert [str(path) for path in TEMPLATES if forbidden.search(path.read_text())] == []
 
 
+def test_no_page_needs_a_script() -> None:
+    assert [str(path) for path in TEMPLATES if "<script" in path.read_text()] == []
+
+
 def test_own_style_sheet_stays_small_and_takes_colours_from_kern() -> None:
     text = (ROOT / "static" / "app.css").read_text()
     assert len(text.splitlines()) <= STYLE_SHEET_LINES
