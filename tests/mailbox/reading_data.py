@@ -51,7 +51,7 @@ def put(
         **{**defaults, "reference": None, **fields},
     )
     request = request_key(client_id=service.slug, key=secrets.token_hex(8), delivery=delivery, files=files or [])
-    arguments = {"client_id": service.slug, "request": request, "delivery": delivery, "files": files or []}
+    arguments = {"request": request, "delivery": delivery, "files": files or []}
     if at is None:
         deliver(**arguments)
     else:

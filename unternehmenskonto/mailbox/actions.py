@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import load_only
 
 from unternehmenskonto import audit
 from unternehmenskonto.catalogue.models import OnlineService
@@ -25,6 +26,14 @@ from unternehmenskonto.mailbox.rules import Regime
 from unternehmenskonto.notifications.actions import notify_new_message
 
 ROUTE = "POST /api/v1/messages"
+_SENDER_COLUMNS = load_only(
+    OnlineService.slug,
+    OnlineService.name,
+    OnlineService.authority,
+    OnlineService.sector,
+    OnlineService.is_enabled,
+    OnlineService.is_mailbox_sender,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +83,8 @@ class StoredFile:
 
 def sender(client_id: str) -> OnlineService:
     """Return the service behind an access token; raise `sender_not_allowed` unless it may deliver now."""
-    service = db.session.get(OnlineService, client_id, populate_existing=True)
+    wanted = select(OnlineService).where(OnlineService.slug == client_id).options(_SENDER_COLUMNS)
+    service = db.session.scalar(wanted.execution_options(populate_existing=True))
     if service is None or not service.is_enabled or not service.is_mailbox_sender:
         raise refusal("sender_not_allowed", detail=client_id)
     return service
@@ -86,7 +96,7 @@ def request_key(*, client_id: str, key: str, delivery: Delivery, files: Sequence
     return RequestKey(client=client_id, route=ROUTE, key=key, fingerprint=idempotency.fingerprint(content))
 
 
-def deliver(*, client_id: str, request: RequestKey, delivery: Delivery, files: Sequence[StoredFile]) -> Answer:
+def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFile]) -> Answer:
     """Put the message into the company's mailbox and return the sender's answer, or the one given before.
 
     Message, attachments, notices, audit event, chain link, receipts and the kept answer commit together. Raises
@@ -94,12 +104,11 @@ def deliver(*, client_id: str, request: RequestKey, delivery: Delivery, files: S
     InvalidIdentifier.
     """
     accepted_at = now()
-    service = sender(client_id)
+    service = sender(request.client)
     answer = idempotency.claim(request)
     if answer is not None:
         return answer
-    company = _company(service, delivery.recipient)
-    pseudonym = subject(sector=service.sector, company_id=company.id)
+    company, pseudonym = _company(service, delivery.recipient)
     message_id = new_id()
     notify_new_message(
         company_id=company.id,
@@ -174,14 +183,16 @@ def shown(message: Message, attachments: Sequence[Attachment], proofs: dict[str,
     }
 
 
-def _company(service: OnlineService, recipient: Recipient) -> Company:
+def _company(service: OnlineService, recipient: Recipient) -> tuple[Company, str]:
+    """Return the company and its pseudonym in the sender's sector."""
     if recipient.scheme == "org_sub":
-        company = company_by_subject(sector=service.sector, value=recipient.value)
+        company, pseudonym = company_by_subject(sector=service.sector, value=recipient.value), recipient.value
     else:
         company = company_by_identifier(recipient.scheme, recipient.value)
+        pseudonym = subject(sector=service.sector, company_id=company.id) if company else ""
     if company is None:
         raise refusal("recipient_unknown")
-    return company
+    return company, pseudonym
 
 
 def _add_message(

@@ -8,7 +8,8 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from unternehmenskonto import storage
 from unternehmenskonto.db import db
 from unternehmenskonto.mailbox import actions, attachments, idempotency
-from unternehmenskonto.mailbox.idempotency import Answer
+from unternehmenskonto.mailbox.actions import Delivery
+from unternehmenskonto.mailbox.idempotency import Answer, RequestKey
 from unternehmenskonto.mailbox.intake import (
     JSON_TYPE,
     MAXIMUM_MESSAGE_BYTES,
@@ -44,22 +45,28 @@ def _client_key() -> str:
 def deliver_message() -> Response:
     """Deliver a message with attachments; answer 201 with sequence number and receipts."""
     client_id, key = current_client().client_id, idempotency.checked_key(request.headers.get("Idempotency-Key"))
-    actions.sender(client_id)
+    if request.mimetype == MULTIPART_TYPE:
+        actions.sender(client_id)  # before files are taken in for nothing
     # The body may arrive slowly: no database connection waits for it.
     db.session.commit()
     with ExitStack() as closing:
         raw, uploads = _read_body(closing)
         delivery = parse_message(raw).as_delivery(default_land=get_settings().default_land)
         wanted = actions.request_key(client_id=client_id, key=key, delivery=delivery, files=uploads)
-        answer = idempotency.kept_answer(wanted)
-        if answer is not None:
-            return _respond(answer)
-        db.session.commit()
-        with attachments.stored(uploads) as files:
-            answer = actions.deliver(client_id=client_id, request=wanted, delivery=delivery, files=files)
-        if answer.is_replay:
-            attachments.discard(files)
-    return _respond(answer)
+        return _respond(_deliver(wanted, delivery, uploads))
+
+
+def _deliver(wanted: RequestKey, delivery: Delivery, uploads: list[Upload]) -> Answer:
+    """Store the files unless the answer is known already, then deliver."""
+    answer = idempotency.kept_answer(wanted) if uploads else None
+    db.session.commit()
+    if answer is not None:
+        return answer
+    with attachments.stored(uploads) as files:
+        answer = actions.deliver(request=wanted, delivery=delivery, files=files)
+    if answer.is_replay:
+        attachments.discard(files)
+    return answer
 
 
 @bp.get("/messages/<uuid:message_id>")
