@@ -169,6 +169,15 @@ def claims_of(token: str) -> dict[str, Any]:
     return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
 
 
+def unsigned(claims: dict[str, Any], alg: Any, **header: Any) -> str:
+    """Return a token whose header says anything and whose signature is nothing."""
+
+    def encode(value: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{encode({'alg': alg, **header})}.{encode(claims)}."
+
+
 def query_of(answer: TestResponse) -> dict[str, str]:
     """Return the parameters that a redirect carries, each once."""
     found = parse_qs(urlsplit(answer.headers["Location"]).query, keep_blank_values=True)

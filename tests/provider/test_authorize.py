@@ -299,3 +299,17 @@ def test_id_token_hint_of_another_person(client: FlaskClient, member: Membership
 def test_id_token_hint_of_another_client(client: FlaskClient, member: Membership) -> None:
     hint = Party().tokens(client)["id_token"]
     assert query_of(Party().authorize(client, id_token_hint=hint))["error"] == "invalid_request"
+
+
+def test_no_redirect_repeats_a_form(client: FlaskClient, member: Membership) -> None:
+    """307 and 308 would send what was posted to the next address (RFC 9700 4.12)."""
+    party = Party()
+    first = party.authorize(client)
+    answers = [
+        first,
+        party.agree(client, first),
+        client.post("/oauth/authorize", data=party.request()),
+        client.post("/oauth/end-session", data={"state": "s"}),
+        party.authorize(client, prompt="login"),
+    ]
+    assert {answer.status_code for answer in answers} == {303}

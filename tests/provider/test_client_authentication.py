@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from sqlalchemy import select
 
-from tests.provider.party import ASSERTION_TYPE, Party
+from tests.provider.party import ASSERTION_TYPE, Party, claims_of, unsigned
 from tests.provider.test_token import BAD_CLIENT, BAD_REQUEST, outcome
 from unternehmenskonto.audit import AuditEvent
 from unternehmenskonto.db import db
@@ -188,20 +188,10 @@ def test_an_assertion_works_once(client: FlaskClient) -> None:
     assert ask(client, other, other.assertion(jti="one")).status_code == 200
 
 
-def _unsigned(party: Party, alg: Any, **header: Any) -> str:
-    """Return an assertion whose header says anything and whose signature is nothing."""
-
-    def encode(value: Any) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-    payload = party.assertion().split(".")[1]
-    return f"{encode({'alg': alg, **header})}.{payload}."
-
-
 @pytest.mark.parametrize("alg", ["none", "None", "nOnE", "", None, 1, ["ES256"], {"a": 1}, "HS256", "ES512"])
 def test_no_algorithm_but_ours(client: FlaskClient, alg: Any) -> None:
     party = sender(auth_method="private_key_jwt")
-    assert outcome(ask(client, party, _unsigned(party, alg))) == BAD_CLIENT
+    assert outcome(ask(client, party, unsigned(claims_of(party.assertion()), alg))) == BAD_CLIENT
 
 
 def test_public_key_as_shared_secret(client: FlaskClient) -> None:
@@ -230,7 +220,7 @@ def test_keys_named_in_the_header_are_never_used(client: FlaskClient) -> None:
 @pytest.mark.parametrize("kid", ["../../etc/passwd", "' OR 1=1 --", "k" * 10_000, "", "unknown", 7, None, ["a"]])
 def test_odd_kids(client: FlaskClient, kid: Any) -> None:
     party = sender(auth_method="private_key_jwt")
-    assert outcome(ask(client, party, _unsigned(party, "ES256", kid=kid))) == (
+    assert outcome(ask(client, party, unsigned(claims_of(party.assertion()), "ES256", kid=kid))) == (
         BAD_REQUEST if isinstance(kid, str) and len(kid) > 8000 else BAD_CLIENT
     )
 

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 import pytest
 from flask.testing import FlaskClient
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OctKey
 
 from tests.factories import make_membership, sign_in
-from tests.provider.party import SIGNED_OUT_URI, Party, claims_of, hidden_fields
+from tests.provider.party import SIGNED_OUT_URI, Party, claims_of, hidden_fields, unsigned
 from unternehmenskonto import keys
 from unternehmenskonto.companies.models import Membership
 
@@ -107,6 +107,7 @@ def test_forged_and_foreign_hints(client: FlaskClient, member: Membership) -> No
     tokens = party.tokens(client)
     hint, claims = tokens["id_token"], claims_of(tokens["id_token"])
     foreign = ECKey.generate_key("P-256", {"kid": "x"})
+    public = next(key for key in keys.jwks()["keys"] if key["alg"] == "RS256")
     receipt = keys.sign(claims, use="receipt", alg="ES256", typ="JWT")
     forged = [
         hint[:-6] + "AAAAAA",
@@ -117,6 +118,8 @@ def test_forged_and_foreign_hints(client: FlaskClient, member: Membership) -> No
         keys.sign(claims | {"aud": "nobody"}, use="token", alg="RS256", typ="JWT"),
         keys.sign(claims | {"sid": None}, use="token", alg="RS256", typ="JWT"),
         keys.sign(claims, use="token", alg="RS256", typ="logout+jwt"),
+        jwt.encode({"alg": "HS256", "typ": "JWT", "kid": public["kid"]}, claims, OctKey.import_key(str(public))),
+        *(unsigned(claims, alg) for alg in ("none", "None", "nOnE")),
         receipt,
         tokens["access_token"],
         "x",
