@@ -35,8 +35,9 @@ def prepare_database(environment: Mapping[str, str]) -> Flask:
                 keys.ensure_keys()
                 declared.apply(get_settings().services_dir, by=APPLIED_BY)
     except OperationalError as error:
+        reason = str(error.orig).strip().partition("\n")[0]
         raise PreparationError(
-            f"The database server cannot be reached: {str(error.orig).strip()}. "
+            f"The database server cannot be reached: {reason}. "
             "Check DATABASE_URL, or unset it to use the embedded server."
         ) from None
     except FaultyServices as error:

@@ -54,6 +54,7 @@ def run(folder: DemoFolder, needed: Addresses) -> None:
         guide.show(needed, folder, seconds=time.monotonic() - begun)
         print(READY_LINE, flush=True)
         _watch(children)
+    print("Everything has ended.", flush=True)
 
 
 def _embedded(folder: DemoFolder, stack: contextlib.ExitStack) -> str:
