@@ -83,7 +83,7 @@ class Installation:
                 process.wait()
         with self.app.app_context():
             db.engine.dispose()
-        self.database.stop()
+        self.database.remove()
 
     def start_web(self, *, workers: int = 2, threads: int = 4) -> subprocess.Popen[bytes]:
         """Start the web server and wait until it is ready; a dead worker process is replaced by it."""

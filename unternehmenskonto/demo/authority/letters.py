@@ -9,6 +9,8 @@ from .pdf import letter
 NAME = "Gewerbeamt Musterstadt"
 ADDRESS = "Rathausplatz 1, 12345 Musterstadt"
 LAND = "NW"
+#: In Nordrhein-Westfalen there is no objection before the lawsuit in such matters (JustG NRW section 110).
+COURT = "Verwaltungsgericht Musterstadt, Justizplatz 1, 12345 Musterstadt"
 FEE_EURO = 26
 WIDTH = 88
 
@@ -26,11 +28,11 @@ def decision_message(application: dict[str, str], reference: str) -> dict[str, A
             "regime": "ozg9",
             "land": LAND,
             "remedy": {
-                "kind": "objection",
+                "kind": "lawsuit",
                 "length": 1,
                 "unit": "month",
                 "instructed": True,
-                "addressee": f"{NAME}, {ADDRESS}",
+                "addressee": COURT,
             },
         },
     }
@@ -98,9 +100,8 @@ def _decision_text(application: dict[str, str]) -> str:
 
 def _instruction() -> str:
     return (
-        "Gegen diesen Bescheid kann innerhalb eines Monats nach Bekanntgabe Widerspruch erhoben werden. "
-        f"Der Widerspruch ist schriftlich, elektronisch oder zur Niederschrift bei {NAME}, {ADDRESS}, "
-        "zu erheben."
+        "Gegen diesen Bescheid kann innerhalb eines Monats nach Bekanntgabe Klage erhoben werden. "
+        f"Die Klage ist schriftlich, elektronisch oder zur Niederschrift bei {COURT}, zu erheben."
     )
 
 
