@@ -10,6 +10,7 @@ from flask import Flask
 from procrastinate.jobs import Job
 from sqlalchemy import text
 
+from tests.worker import work_off
 from unternehmenskonto import audit, jobs
 from unternehmenskonto.audit import AuditSeal
 from unternehmenskonto.db import db, one_commit
@@ -47,7 +48,7 @@ def defer(**arguments: Any) -> None:
 
 def test_committed_job_runs_once_and_is_gone(fresh_app: Flask) -> None:
     defer(word="yes")
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert ran == [{"word": "yes"}]
     assert rows("SELECT 1 FROM procrastinate_jobs WHERE task_name = 'tests.note'") == []
     assert len(rows("SELECT 1 FROM audit_events WHERE event = 'job.retried'")) == 1
@@ -56,7 +57,7 @@ def test_committed_job_runs_once_and_is_gone(fresh_app: Flask) -> None:
 def test_job_of_a_rolled_back_transaction_is_absent(fresh_app: Flask) -> None:
     jobs.defer("tests.note", word="never")
     db.session.rollback()
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert ran == []
 
 
@@ -70,14 +71,14 @@ def test_job_is_invisible_before_the_commit(fresh_app: Flask) -> None:
 def test_delayed_job_waits(fresh_app: Flask) -> None:
     with one_commit():
         jobs.defer("tests.note", delay=timedelta(hours=1), word="later")
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert ran == []
 
 
 def test_failed_job_waits_before_it_is_tried_again_and_changes_nothing(fresh_app: Flask) -> None:
     broken.add("bad")
     defer(word="bad")
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     query = "SELECT status::text, attempts, scheduled_at - now() FROM procrastinate_jobs WHERE task_name = 'tests.note'"
     [(status, attempts, wait)] = rows(query)
     assert (status, attempts) == ("todo", 1)
@@ -88,10 +89,10 @@ def test_failed_job_waits_before_it_is_tried_again_and_changes_nothing(fresh_app
 def test_job_succeeds_at_a_later_attempt(fresh_app: Flask) -> None:
     broken.add("bad")
     defer(word="bad")
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     broken.clear()
     rows("UPDATE procrastinate_jobs SET scheduled_at = now() RETURNING id")
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert ran == [{"word": "bad"}, {"word": "bad"}]
     assert rows("SELECT 1 FROM procrastinate_jobs WHERE task_name = 'tests.note'") == []
 
@@ -118,14 +119,14 @@ def test_dead_job_is_listed_and_retried_by_command(fresh_app: Flask) -> None:
     broken.add("bad")
     defer(word="bad")
     rows("UPDATE procrastinate_jobs SET attempts = :last RETURNING id", last=len(jobs.RETRY_SECONDS))
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     runner = fresh_app.test_cli_runner()
     listed = runner.invoke(args=["jobs", "failed"]).output
     [(job_id, _)] = rows("SELECT id, task_name FROM procrastinate_jobs WHERE status = 'failed'")
     assert f"{job_id}  tests.note" in listed
     broken.clear()
     assert runner.invoke(args=["jobs", "retry", str(job_id)]).output == "1 jobs put back into the queue.\n"
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert ran == [{"word": "bad"}, {"word": "bad"}]
     [(by,)] = rows("SELECT by FROM audit_events WHERE fields ->> 'job_id' = :id", id=str(job_id))
     assert by.startswith("operator:")
@@ -137,7 +138,7 @@ def test_all_dead_jobs_are_retried_at_once(fresh_app: Flask) -> None:
     rows("UPDATE procrastinate_jobs SET status = 'failed' RETURNING id")
     runner = fresh_app.test_cli_runner()
     assert runner.invoke(args=["jobs", "retry", "--all"]).output == "2 jobs put back into the queue.\n"
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert sorted(arguments["word"] for arguments in ran) == ["one", "two"]
 
 
@@ -163,7 +164,7 @@ def test_job_of_a_dead_worker_is_taken_over(fresh_app: Flask) -> None:
     )
     rows("UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker RETURNING id", worker=worker)
     assert take_over() == 1
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert ran == [{"word": "orphan"}]
 
 
@@ -185,7 +186,7 @@ def test_sealing_is_a_job_that_leaves_nothing_unsealed(fresh_app: Flask, monkeyp
         for _ in range(5):
             audit.record("key.made", by="system", kid="x")
         jobs.defer("audit.seal")
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     assert db.session.query(AuditSeal).count() == 5
     assert audit.verify_events().faults == []
 

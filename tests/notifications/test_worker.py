@@ -9,7 +9,7 @@ from sqlalchemy import select
 from tests.factories import make_company, make_membership, sign_in
 from tests.notifications.conftest import Box
 from tests.page_checks import faults
-from unternehmenskonto import jobs
+from tests.worker import work_off
 from unternehmenskonto.db import db, new_id, one_commit
 from unternehmenskonto.notifications.actions import notify_new_message, send_notice
 from unternehmenskonto.notifications.models import Notice
@@ -23,7 +23,7 @@ def test_the_worker_sends_what_was_committed(fresh_app: Flask, fresh_box: Box) -
         make_membership(company=company)
     notify_new_message(company_id=company.id, message_id=new_id(), sender="Gewerbeamt")
     db.session.commit()
-    jobs.run_worker(fresh_app, until_empty=True)
+    work_off(fresh_app)
     notices = db.session.scalars(select(Notice).execution_options(populate_existing=True)).all()
     assert sorted(fresh_box.recipients) == sorted(str(notice.address) for notice in notices)
     assert all(notice.sent_at and notice.attempts == 1 for notice in notices)
