@@ -4,6 +4,8 @@ from flask import Flask
 
 from unternehmenskonto import (
     audit as audit,
+)
+from unternehmenskonto import (
     catalogue,
     companies,
     db,
