@@ -142,11 +142,8 @@ def test_answers_are_never_kept_and_never_readable_by_other_pages(client: FlaskC
 
 def test_get_is_refused_in_the_words_of_oauth(client: FlaskClient) -> None:
     answer = client.get("/oauth/token?code=x")
-    assert (answer.status_code, answer.get_json()["error"], answer.headers["Allow"]) == (
-        405,
-        "invalid_request",
-        "OPTIONS, POST",
-    )
+    assert (answer.status_code, answer.get_json()["error"]) == (405, "invalid_request")
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
 def test_client_credentials_are_for_mailbox_senders(client: FlaskClient) -> None:
