@@ -34,5 +34,5 @@ format: setup ## Bring the code into its format
 bench: setup ## Measure mailbox, code flow and memory (some minutes)
 	@exec $(VENV)/python -m benchmarks
 
-screenshots: setup ## Take the pictures in docs/screenshots from a running, fresh demo
-	@exec $(VENV)/python tools/screenshots.py $(or $(ADDRESS),http://127.0.0.1:8000)
+screenshots: setup ## Take the pictures in docs/screenshots
+	@exec $(VENV)/python tools/screenshots.py

@@ -1,96 +1,79 @@
-"""Take the pictures in docs/screenshots from a running demonstration: ``python tools/screenshots.py ADDRESS``.
+"""Take the pictures in docs/screenshots: the main pages of the demonstration, wide and on a phone.
 
-Walks through it as Erika Beispiel: log in, apply in the Gewerbeanmeldung, wait for the decision, open it.
-Start with fresh data (`make demo-reset`, `make demo`), so that the pictures show the first decision.
+Run by `make screenshots` with the demonstration on other ports and data that is thrown away.
 """
 
+import os
+import signal
+import subprocess
 import sys
-import time
-from datetime import UTC, datetime
+import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.browser import start_browser  # noqa: E402
+from tests.journeys.people import agree, go_on_to_service, log_in, messages, register_business, wait_for  # noqa: E402
+from unternehmenskonto.demo.addresses import OFFSET_VARIABLE, Addresses, addresses  # noqa: E402
 
 FOLDER = ROOT / "docs" / "screenshots"
-WIDE = {"width": 1280, "height": 900}
-NARROW = {"width": 390, "height": 844}
-WAIT_SECONDS = 60
+OFFSET = 22_000
+WIDE, PHONE = {"width": 1280, "height": 1050}, {"width": 390, "height": 844}
 
 
-def main() -> int:
-    """Take all pictures; return the exit status."""
-    if len(sys.argv) != 2:
-        print("usage: python tools/screenshots.py http://127.0.0.1:8000", file=sys.stderr)
-        return 2
+def main() -> None:
+    """Start the demonstration, walk through it once and leave the pictures behind."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = start_browser(playwright)
-        walk(open_page(browser), sys.argv[1])
-        browser.close()
-    return 0
+    with tempfile.TemporaryDirectory() as data:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "unternehmenskonto.demo", "--data", data],
+            cwd=ROOT, env={**os.environ, OFFSET_VARIABLE: str(OFFSET)}, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            if not any(line.strip() == "READY" for line in demo.stdout or ()):
+                sys.exit("The demonstration did not start.")
+            with sync_playwright() as playwright:
+                browser = start_browser(playwright)
+                page = browser.new_context(locale="de-DE", timezone_id="Europe/Berlin", viewport=WIDE).new_page()
+                walk(page, addresses(OFFSET))
+                browser.close()
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.communicate()
 
 
-def open_page(browser: Browser) -> Page:
-    """Return a page in German and in light colours."""
-    context = browser.new_context(
-        locale="de-DE", timezone_id="Europe/Berlin", viewport=WIDE, color_scheme="light", reduced_motion="reduce"
-    )
-    return context.new_page()
-
-
-def walk(page: Page, konto: str) -> None:
-    """Go through the main job, taking a picture of each page."""
-    page.goto(konto)
-    take(page, "home")
-    page.get_by_role("main").get_by_role("link", name="Anmelden").click()
-    take(page, "login")
-    page.get_by_role("button", name="Mit Demo-Zertifikat anmelden").click()
-    page.locator("button.card", has_text="Erika Beispiel").click()
-    page.get_by_role("banner").get_by_text("Musterbau GmbH").wait_for()
-    page.goto(f"{konto}/dienste")
-    take(page, "services")
-    page.get_by_role("main").get_by_role("link", name="Gewerbeanmeldung").click()
-    take(page, "service")
-    page.get_by_role("link", name="Weiter zum Dienst").click()
-    page.get_by_role("heading", name="weitergeben?").wait_for()
+def walk(page: Page, demo: Addresses) -> None:
+    """Show every main page in the order in which a company meets it."""
+    page.goto(demo.konto.url)
+    take(page, "start")
+    log_in(page, demo, "Erika Beispiel")
+    go_on_to_service(page, demo)
     take(page, "consent")
-    page.get_by_role("button", name="Weiter zu Gewerbeanmeldung").click()
-    page.get_by_role("textbox", name="Tätigkeit", exact=True).fill("Einzelhandel mit Baustoffen")
-    page.get_by_label("Beginn der Tätigkeit").fill(datetime.now(UTC).date().isoformat())
-    page.get_by_role("button", name="Gewerbe anmelden").click()
-    page.get_by_role("heading", name="Ihre Anmeldung ist beim Gewerbeamt").wait_for()
-    wait_for_decision(page, f"{konto}/postfach")
-    take(page, "mailbox")
-    page.locator(".app-entry a").first.click()
-    take(page, "decision")
+    agree(page)
+    take(page, "online-service")
+    register_business(page, "Einzelhandel mit Baustoffen")
+    wait_for(page, f"{demo.konto.url}/postfach", lambda: messages(page) == 1)
+    take(page, "inbox")
+    page.locator("main a[href*='/postfach/']").first.click()
     page.get_by_text("So kommen die Daten zustande").click()
-    take(page, "decision-explained")
-    page.goto(f"{konto}/unternehmen")
+    take(page, "decision")
+    page.goto(f"{demo.konto.url}/dienste")
+    take(page, "services")
+    page.goto(f"{demo.konto.url}/unternehmen")
     take(page, "company")
 
 
-def wait_for_decision(page: Page, inbox: str) -> None:
-    """Load the mailbox until the authority has delivered."""
-    ends_at = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < ends_at:
-        page.goto(inbox)
-        if page.locator(".app-entry").count():
-            return
-        time.sleep(1)
-    raise SystemExit(f"No decision arrived within {WAIT_SECONDS} seconds.")
-
-
 def take(page: Page, name: str) -> None:
-    """Write NAME.png and NAME-narrow.png of what the page shows."""
-    for size, suffix in ((NARROW, "-narrow"), (WIDE, "")):
-        page.set_viewport_size(size)
+    """Save the page twice: on a wide screen and at 390 pixels."""
+    for suffix, size in (("", WIDE), ("-390", PHONE)):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
         page.screenshot(path=FOLDER / f"{name}{suffix}.png")
+        print(f"docs/screenshots/{name}{suffix}.png")
+    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
