@@ -11,7 +11,10 @@ import click
 import orjson
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from procrastinate.exceptions import ConnectorException
+from psycopg.errors import UndefinedTable
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from unternehmenskonto import audit, jobs, keys
 from unternehmenskonto.db import db, one_commit
@@ -24,10 +27,31 @@ from unternehmenskonto.settings import get_settings
 CHANGES_EXIT_CODE = 2
 MAXIMUM_SHOWN = 200
 
-services = AppGroup("services", help="The online services declared in files.")
-job_commands = AppGroup("jobs", help="Background jobs that were given up.")
-key_commands = AppGroup("keys", help="The keys that sign tokens and receipts.")
-settings_commands = AppGroup("settings", help="The settings of this installation.")
+
+class _Plain(click.Command):
+    """Tell in a sentence when the database is away or empty; a traceback helps nobody at night."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (OperationalError, ConnectorException) as error:
+            cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            raise click.ClickException(f"The database cannot be reached: {cause}. Check DATABASE_URL.") from None
+        except ProgrammingError as error:
+            if not isinstance(error.orig, UndefinedTable):
+                raise
+            raise click.ClickException("The database has no tables yet. Make them with: flask db upgrade") from None
+
+
+class _Group(_Plain, AppGroup):
+    """A group whose commands fail in the same way."""
+
+
+services = _Group("services", help="The online services declared in files.")
+job_commands = _Group("jobs", help="Background jobs that were given up.")
+key_commands = _Group("keys", help="The keys that sign tokens and receipts.")
+settings_commands = _Group("settings", help="The settings of this installation.")
 directory_option = click.option(
     "--directory",
     type=click.Path(path_type=Path),
@@ -72,7 +96,7 @@ def apply_services(directory: Path | None) -> None:
     click.echo("Nothing to do." if plan.is_empty else "Applied.")
 
 
-@click.command("worker")
+@click.command("worker", cls=_Plain)
 @with_appcontext
 def worker() -> None:
     """Work off background jobs until SIGTERM or Ctrl-C."""
@@ -126,7 +150,7 @@ def list_keys() -> None:
         click.echo("There are no keys yet. Make them with: flask keys ensure")
 
 
-@click.command("verify-audit")
+@click.command("verify-audit", cls=_Plain)
 @with_appcontext
 def verify_audit() -> None:
     """Recompute the audit log's chain; exit code 1 if anything was changed, removed or never sealed."""
