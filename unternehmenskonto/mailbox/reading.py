@@ -75,7 +75,7 @@ def open_message(*, actor: Actor, message_id: uuid.UUID) -> Opened:
     """
     message = _message(actor, message_id, with_attachments=True)
     if message.first_retrieved_at is None or message.is_unread:
-        message = _message(actor, message_id, with_attachments=True, lock=True)
+        message = _lock_unless_read(actor, message_id)
     opened = Opened(message=message, deadline=explanation.deadline_of(message), is_ended=False, today=legal_day(now()))
     _set_unread(message, False)
     if _has_ended(opened):
@@ -209,6 +209,20 @@ def _message(actor: Actor, message_id: uuid.UUID, *, with_attachments: bool = Fa
     if message is None:
         raise NotFound
     return message
+
+
+def _lock_unless_read(actor: Actor, message_id: uuid.UUID) -> Message:
+    """Return the message with its row locked, or without if somebody read it while we waited.
+
+    Going back to the savepoint lets the row go at once; else those behind would wait until our page is rendered.
+    """
+    savepoint = db.session.begin_nested()
+    message = _message(actor, message_id, with_attachments=True, lock=True)
+    if message.first_retrieved_at is None or message.is_unread:
+        savepoint.commit()
+        return message
+    savepoint.rollback()
+    return _message(actor, message_id, with_attachments=True)
 
 
 def _has_ended(opened: Opened) -> bool:
