@@ -109,7 +109,7 @@ class Settings(BaseModel):
     trusted_proxies: int = Field(default=0, ge=0, le=5, description="Reverse proxies in front of us.")
     rate_limit_storage: str = Field(
         default="memory://",
-        pattern=r"^(memory|redis|rediss|valkey|valkeys)://",
+        pattern=r"^(memory|redis|rediss)://",
         description="Shared counters.",
     )
     default_land: str = Field(default="NW", pattern="^[A-Z]{2}$", description="Holidays where none is named.")
