@@ -19,7 +19,7 @@ from unternehmenskonto.demo.database import MAX_SOCKET_PATH_BYTES, EmbeddedPostg
 from unternehmenskonto.demo.server_account import Account, DatabaseError, account_for, home_for
 from unternehmenskonto.demo.server_binaries import INSTALLATION, WHEEL_PACKAGE, binaries_for
 
-ENDS_WITHIN_SECONDS = 10.0
+ENDS_WITHIN_SECONDS = 60.0
 
 
 @pytest.fixture

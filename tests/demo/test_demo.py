@@ -2,6 +2,7 @@
 
 import os
 import queue
+import random
 import signal
 import subprocess
 import sys
@@ -15,14 +16,26 @@ from typing import Self
 import psutil
 import pytest
 
-from unternehmenskonto.demo.addresses import OFFSET_VARIABLE, addresses, check_free
+from unternehmenskonto.demo.addresses import OFFSET_VARIABLE, AddressError, addresses, check_free
 from unternehmenskonto.demo.database import EmbeddedPostgres
 from unternehmenskonto.settings import ROOT
 
-OFFSET = 23_000
+
+def free_offset() -> int:
+    """Return an offset whose ports nobody uses: other tests may run beside these."""
+    while True:
+        offset = random.randrange(12_000, 24_000)
+        try:
+            check_free(addresses(offset))
+        except AddressError:
+            continue
+        return offset
+
+
+OFFSET = free_offset()
 NEEDED = addresses(OFFSET)
-PATIENCE_SECONDS = 60.0
-END_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
+END_SECONDS = 60.0
 
 
 class Demo:
@@ -56,11 +69,18 @@ class Demo:
             try:
                 self.seen.append(self.lines.get(timeout=0.1))
             except queue.Empty:
-                assert self.process.poll() is None, "".join(self.seen)
+                assert self.process.poll() is None, self.printed()
                 continue
             if text in self.seen[-1]:
                 return self
-        raise AssertionError(f"never printed {text!r}:\n" + "".join(self.seen))
+        raise AssertionError(f"never printed {text!r}:\n" + self.printed())
+
+    def printed(self) -> str:
+        """Return everything printed until now."""
+        self._reader.join(1)
+        while not self.lines.empty():
+            self.seen.append(self.lines.get())
+        return "".join(self.seen)
 
     def child(self, word: str) -> psutil.Process:
         """Return the child process that calls itself `word`."""
@@ -85,7 +105,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return str(answer.read().decode())
 
 

@@ -31,7 +31,7 @@ def play(arguments: Sequence[str]) -> None:
             raise ValueError("a mistake")
 
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture

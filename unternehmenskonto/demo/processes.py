@@ -105,6 +105,10 @@ class Children:
                     f"{child.name} ended with code {code} while starting. End of {child.log_file}:\n{child.log_tail()}"
                 )
 
+    def log_tails(self) -> str:
+        """Return the end of every log, each under its file name."""
+        return "\n".join(f"End of {child.log_file}:\n{child.log_tail()}" for child in self._children)
+
     def stop(self) -> None:
         """Ask all to end, wait, and kill the rest with everything they started."""
         for child in self._children:

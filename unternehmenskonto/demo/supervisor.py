@@ -73,7 +73,10 @@ def _wait_until_all_answer(children: Children, needed: Addresses, app: Flask, st
         if not waiting:
             return
         if time.monotonic() > give_up:
-            raise StartError(f"No answer within {START_TIMEOUT_SECONDS:.0f} seconds from: {', '.join(waiting)}.")
+            raise StartError(
+                f"No answer within {START_TIMEOUT_SECONDS:.0f} seconds from: {', '.join(waiting)}.\n"
+                + children.log_tails()
+            )
         time.sleep(POLL_SECONDS)
 
 
