@@ -31,8 +31,7 @@ def binaries_for(account: Account) -> Path:
         return installed
     if account.is_own:
         raise DatabaseError(
-            f"{installed / 'bin' / 'postgres'} does not run on this machine. "
-            "Name a PostgreSQL server in DATABASE_URL."
+            f"{installed / 'bin' / 'postgres'} does not run on this machine. Name a PostgreSQL server in DATABASE_URL."
         )
     return _copied(package, account)
 
@@ -44,9 +43,7 @@ def _runs(installation: Path, account: Account) -> bool:
 
 def _copied(package: Path, account: Account) -> Path:
     """Copy server, initdb and their files; the folder appears under its name only when complete."""
-    stamp = hashlib.sha256(
-        f"{package}{(package / INSTALLATION / 'bin/postgres').stat().st_mtime_ns}".encode()
-    )
+    stamp = hashlib.sha256(f"{package}{(package / INSTALLATION / 'bin/postgres').stat().st_mtime_ns}".encode())
     target = reachable_root() / f"postgresql-{stamp.hexdigest()[:12]}"
     installation = target / package.name / INSTALLATION
     if _runs(installation, account):
