@@ -36,9 +36,10 @@ LOGIN_CLAIMS: dict[str, Any] = {
     "amr": _l("Verfahren der Anmeldung"),
     "trust_level_identification": _l("Vertrauensniveau der Identifizierung"),
 }
+OFFLINE_LABEL = _l("Abruf auch dann, wenn Sie nicht angemeldet sind")
 CLAIMS: dict[str, Any] = {**COMPANY_CLAIMS, **PERSON_CLAIMS, **LOGIN_CLAIMS}
 
 
 def label(name: str) -> str:
     """Return the words for a claim in the reader's language; the name itself for one that is not in the list."""
-    return str(CLAIMS.get(name, name))
+    return str(OFFLINE_LABEL if name == "offline_access" else CLAIMS.get(name, name))

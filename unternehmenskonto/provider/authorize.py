@@ -102,7 +102,7 @@ def check(parameters: Parameters, to: Recipient) -> AuthorizeRequest:
         client=to.client,
         redirect_uri=to.redirect_uri,
         state=to.state,
-        scope=to.client.get_allowed_scope(OPENID_SCOPE),
+        scope=to.client.login_scope(parameters.get("scope")),
         nonce=parameters.get("nonce"),
         code_challenge=parameters.get("code_challenge") or "",
         prompts=frozenset((parameters.get("prompt") or "").split()),

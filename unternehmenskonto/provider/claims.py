@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select
 from unternehmenskonto.companies import assurance, identifiers, subjects
 from unternehmenskonto.companies.models import CompanyIdentifier, Membership, PairwiseSubject
 from unternehmenskonto.db import db
-from unternehmenskonto.provider.clients import Client
+from unternehmenskonto.provider.clients import OFFLINE_SCOPE, Client
 from unternehmenskonto.web import show_datetime
 
 ORG_SUB = "org_sub"
@@ -79,6 +79,12 @@ _LEVEL_NAMES = {"low": _l("niedrig"), "substantial": _l("substanziell"), "high":
 def granted(client: Client) -> list[str]:
     """Return the claims this client receives: those of its registration that exist, in the order shown."""
     return [name for name in client.claim_names if name in SUPPORTED and name != "sub"]
+
+
+def to_agree(client: Client, scope: str) -> list[str]:
+    """Return what the person has to agree to: the claims, and offline_access if the request asks for it."""
+    offline = [OFFLINE_SCOPE] if OFFLINE_SCOPE in scope.split() else []
+    return [*granted(client), *offline]
 
 
 def values(names: Iterable[str], *, membership: Membership, pseudonyms: Subjects, login: Login) -> dict[str, Any]:

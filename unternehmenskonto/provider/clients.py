@@ -15,6 +15,8 @@ from unternehmenskonto.db import db
 
 DELIVERY_SCOPE = "mailbox.deliver"
 OPENID_SCOPE = "openid"
+#: OpenID Connect Core 11: tokens that work while the person is away.
+OFFLINE_SCOPE = "offline_access"
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 #: RFC 7591 2, where the registration names none.
 DEFAULT_AUTH_METHOD = "client_secret_basic"
@@ -77,6 +79,11 @@ class Client(ClientMixin):
         return str(self.registration.get("id_token_signed_response_alg") or DEFAULT_ID_TOKEN_ALG)
 
     @property
+    def may_work_offline(self) -> bool:
+        """Tell whether the registration allows refresh tokens."""
+        return bool(self.redirect_uris) and self.registration.get("offline_access") is True
+
+    @property
     def claim_names(self) -> list[str]:
         """Return the claims that the registration allows, in the order shown."""
         return list(self.purposes)
@@ -95,7 +102,14 @@ class Client(ClientMixin):
             allowed.add(DELIVERY_SCOPE)
         if self.registration.get("scopes"):
             allowed &= set(self.registration["scopes"])
+        if self.may_work_offline:
+            allowed.add(OFFLINE_SCOPE)
         return " ".join(value for value in dict.fromkeys((scope or "").split()) if value in allowed)
+
+    def login_scope(self, scope: str | None) -> str:
+        """Return what of the asked scope a login gives: openid always, offline_access if asked and registered."""
+        found = self.get_allowed_scope(scope).split()
+        return " ".join(name for name in (OPENID_SCOPE, OFFLINE_SCOPE) if name in found)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Tell whether the address is registered, character by character (RFC 9700 2.1)."""
@@ -114,7 +128,9 @@ class Client(ClientMixin):
         return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Allow codes to whoever has an address for them, client credentials to mailbox senders."""
+        """Allow codes to whoever has an address, refresh to whom they are registered, the rest to mailbox senders."""
+        if grant_type == "refresh_token":
+            return bool(self.get_allowed_scope(OFFLINE_SCOPE))
         if grant_type == "authorization_code":
             return bool(self.get_allowed_scope(OPENID_SCOPE))
         is_proven = self.auth_method != "none"

@@ -12,6 +12,12 @@ INTERACTION_LIFETIME = timedelta(minutes=30)
 #: Codes and grants are kept so long after their end, to notice a replay.
 RETENTION = timedelta(days=1)
 
+#: Refresh tokens of one agreement end after this (RFC 9700 4.14.2), and earlier if nobody uses them.
+OFFLINE_LIFETIME = timedelta(days=30)
+OFFLINE_IDLE = timedelta(days=14)
+#: A client that lost the answer, or asked twice at once, gets the same successor for so long.
+REFRESH_GRACE = timedelta(seconds=10)
+
 #: RFC 10070, FAPI 2.0: a client assertion is short-lived; clocks may differ by so much.
 ASSERTION_SECONDS = 300
 CLOCK_TOLERANCE_SECONDS = 10
@@ -47,3 +53,13 @@ METADATA_SECONDS = 300
 #: The wish of a service waits in a cookie (4 kB) while the identity provider logs out too.
 MAXIMUM_LOGOUT_STATE_CHARACTERS = 512
 LOGOUT_DETOUR_SECONDS = 300
+
+#: Back-Channel Logout 2.4: at most two minutes are recommended.
+LOGOUT_TOKEN_SECONDS = 120
+#: Ended sessions are looked for in this span every two seconds, in RETENTION every hour.
+NOTICE_WINDOW = timedelta(minutes=15)
+NOTICE_BATCH = 500
+#: A service that does not answer is told again for so long; after that its own session is over too.
+TELL_FOR = timedelta(hours=24)
+#: When a call to the same service is under way.
+SERVICE_BUSY = timedelta(seconds=10)

@@ -13,6 +13,8 @@ from unternehmenskonto.login import actions as login
 from unternehmenskonto.permissions import Actor
 from unternehmenskonto.provider import claims, codes, consents, interactions, responses, steps
 from unternehmenskonto.provider.authorize import AuthorizeRequest, Recipient
+from unternehmenskonto.provider.clients import OFFLINE_SCOPE
+from unternehmenskonto.provider.limits import OFFLINE_LIFETIME
 from unternehmenskonto.provider.models import Interaction
 from unternehmenskonto.provider.responses import AuthorizeError
 from unternehmenskonto.provider.steps import Choice, Decision, Step
@@ -94,7 +96,8 @@ def _show(checked: AuthorizeRequest, actor: Actor, decision: Decision) -> str:
         chosen=chosen,
         several=len(decision.choices) > 1,
         values=_values(checked, actor, chosen),
-        names=" ".join(sorted(claims.granted(client))),
+        names=" ".join(sorted(claims.to_agree(client, checked.scope))),
+        offline_days=OFFLINE_LIFETIME.days if OFFLINE_SCOPE in checked.scope.split() else 0,
     )
 
 
@@ -113,7 +116,7 @@ def _values(checked: AuthorizeRequest, actor: Actor, chosen: Choice) -> list[dic
 def _agrees(checked: AuthorizeRequest, chosen: Choice) -> bool:
     """Tell whether the page showed what would be passed on now, for the company it would be passed on of."""
     shown = (request.form.get("membership_id"), request.form.get("claims"))
-    return shown == (str(chosen.membership_id), " ".join(sorted(claims.granted(checked.client))))
+    return shown == (str(chosen.membership_id), " ".join(sorted(claims.to_agree(checked.client, checked.scope))))
 
 
 def _agree(checked: AuthorizeRequest, actor: Actor, chosen: Choice, interaction: Interaction) -> Response:
@@ -122,7 +125,7 @@ def _agree(checked: AuthorizeRequest, actor: Actor, chosen: Choice, interaction:
         company_id=chosen.company_id,
         membership_id=chosen.membership_id,
         service=checked.client.client_id,
-        claims=claims.granted(checked.client),
+        claims=claims.to_agree(checked.client, checked.scope),
     )
     return _send_code(checked, actor, chosen, interaction)
 

@@ -82,7 +82,7 @@ def _decide(request: AuthorizeRequest, actor: Actor | None, interaction: Interac
     if "consent" in request.prompts or not consents.covers(
         membership_id=chosen.membership_id,
         service=request.client.client_id,
-        claims=claims.granted(request.client),
+        claims=claims.to_agree(request.client, request.scope),
     ):
         return Decision(Step.CONSENT, chosen, choices)
     return Decision(Step.CODE, chosen, choices)
