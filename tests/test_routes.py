@@ -52,6 +52,10 @@ POST      /postfach/<uuid:message_id>/wiederherstellen  permission mailbox.manag
 GET       /postfach/<uuid:message_id>/zip  permission mailbox.read
 GET       /postfach/archiv  permission mailbox.read
 GET       /seiten/<name>  public
+GET       /sitzungen  signed_in
+POST      /sitzungen/<uuid:session_id>/beenden  signed_in
+POST      /sitzungen/andere-beenden  signed_in
+POST      /sitzungen/verlaengern  signed_in
 GET       /sprache/<language>  public
 GET       /static/<path:filename>  public
 GET       /unternehmen  signed_in

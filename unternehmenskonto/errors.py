@@ -145,8 +145,8 @@ def init_app(app: Flask) -> None:
 def _app_error(error: AppError) -> Response:
     db.session.rollback()
     log.info("refused", code=error.code, status=error.status, detail=error.detail)
-    if isinstance(error, SignInRequired) and _answer() is _page and request.method in ("GET", "HEAD"):
-        return _to_sign_in()
+    if isinstance(error, SignInRequired) and _answer() is _page:
+        return _to_sign_in() if request.method in ("GET", "HEAD") else _session_over()
     return answer(error)
 
 
@@ -227,6 +227,15 @@ def _page(error: AppError) -> Response:
 def _to_sign_in() -> Response:
     target = request.full_path.rstrip("?")
     response = make_response(redirect("/anmelden?" + urlencode({"next": target}), code=303))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _session_over() -> Response:
+    """Keep what was typed: the form token was valid, only the session is gone, so it can be sent once more."""
+    fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    html = render_template("login/session_over.html", fields=fields, action=request.full_path.rstrip("?"))
+    response = make_response(html, SignInRequired.status)
     response.headers["Cache-Control"] = "no-store"
     return response
 

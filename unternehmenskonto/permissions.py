@@ -58,6 +58,8 @@ class Actor:
     roles: frozenset[str] = field(default_factory=frozenset)
     #: Whether the person may act for another company too.
     has_other_companies: bool = False
+    #: When the session ends however busy the person is; None where there is no such end.
+    session_ends_at: datetime | None = None
 
     @property
     def permissions(self) -> frozenset[str]:

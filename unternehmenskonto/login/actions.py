@@ -7,17 +7,18 @@ from urllib.parse import urlencode
 
 import orjson
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, exists, text, update
 
 from unternehmenskonto import audit, keys
 from unternehmenskonto.companies import assurance
 from unternehmenskonto.companies.joining import create_person, found_or_join, update_person
-from unternehmenskonto.companies.models import Person
+from unternehmenskonto.companies.models import Membership, Person
 from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import job
 from unternehmenskonto.login import relying_party
 from unternehmenskonto.login.claims import Told
 from unternehmenskonto.login.config import IdentityProvider
+from unternehmenskonto.login.devices import UNKNOWN, Device
 from unternehmenskonto.login.errors import LevelTooLow, TransactionUnknown
 from unternehmenskonto.login.models import Identity, LoginSession, LoginTransaction
 from unternehmenskonto.login.sessions import Proof, digest, start_session
@@ -154,7 +155,13 @@ def _earliest(row: LoginTransaction) -> int | None:
 
 
 def finish_login(
-    provider: IdentityProvider, login: relying_party.Login, told: Told, *, wanted_level: str, language: str
+    provider: IdentityProvider,
+    login: relying_party.Login,
+    told: Told,
+    *,
+    wanted_level: str,
+    language: str,
+    device: Device = UNKNOWN,
 ) -> str:
     """Make person, company and membership where they are new, and a session; return the value of its cookie.
 
@@ -171,8 +178,10 @@ def finish_login(
             auth_time=datetime.fromtimestamp(login.auth_time, UTC),
             amr=told.amr,
             upstream_sid=told.sid,
+            upstream_subject=str(login.claims["sub"]),
             id_token=login.id_token,
         ),
+        device=device,
     )
     audit.record(
         "login.succeeded",
@@ -218,13 +227,16 @@ def _person(provider: IdentityProvider, subject: str, told: Told, language: str)
     return person
 
 
-@job("login.forget", cron="17 3 * * *")
+@job("login.forget", cron="* * * * *")
 def forget() -> None:
-    """Delete used and expired transactions; end sessions whose time is over and forget their ID tokens."""
+    """Delete used and expired transactions; end sessions that are over, so that services are told soon."""
     settings, moment = get_settings(), now()
     db.session.execute(delete(LoginTransaction).where(LoginTransaction.created_at < moment - TRANSACTION_LIFETIME))
-    is_over = (LoginSession.created_at < moment - settings.session_absolute) | (
-        LoginSession.last_seen_at < moment - settings.session_idle
+    has_left = exists().where(Membership.id == LoginSession.membership_id, Membership.ended_at.is_not(None))
+    is_over = (
+        (LoginSession.created_at < moment - settings.session_absolute)
+        | (LoginSession.last_seen_at < moment - settings.session_idle)
+        | has_left
     )
     db.session.execute(
         update(LoginSession)

@@ -29,6 +29,8 @@ class LoginTransaction(Base):
     max_age: Mapped[int | None]
     #: The lowest trust level this login may have.
     wanted_level: Mapped[str] = mapped_column(String(11))
+    #: The session that wants to add this login to its person; None for a login.
+    linking_session_id: Mapped[uuid.UUID | None]
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
     used_at: Mapped[datetime | None]
 
@@ -40,10 +42,38 @@ class Identity(Base):
 
     issuer: Mapped[str] = mapped_column(String(500), primary_key=True)
     subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    #: What pages call it, so that no subject stands in an address.
+    id: Mapped[uuid.UUID] = mapped_column(unique=True, default=new_id)
     person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("people.id"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     person: Mapped[Person] = relationship(lazy="joined")
+
+
+class LinkOffer(Base):
+    """Another login somebody has just proved while signed in; becomes an identity when they confirm it."""
+
+    __tablename__ = "link_offers"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("login_sessions.id"), index=True)
+    identity_provider: Mapped[str] = mapped_column(String(63))
+    issuer: Mapped[str] = mapped_column(String(500))
+    subject: Mapped[str] = mapped_column(String(255))
+    #: Whom and which company the identity provider names, to be read before the answer.
+    person_name: Mapped[str] = mapped_column(String(510))
+    company_name: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+
+
+class SeenLogoutToken(Base):
+    """A logout token that was taken already; it works once."""
+
+    __tablename__ = "seen_logout_tokens"
+
+    #: SHA-256 of issuer and jti.
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(default=now, index=True)
 
 
 class LoginSession(Base):
@@ -64,11 +94,16 @@ class LoginSession(Base):
     amr: Mapped[list[str]] = mapped_column(ARRAY(String(100)), default=list)
     #: Session id and ID token of the identity provider, encrypted; needed to sign out there.
     upstream_sid: Mapped[str | None] = mapped_column(String(255))
+    #: The subject of the identity that signed in.
+    upstream_subject: Mapped[str | None] = mapped_column(String(255))
+    #: What browser and system called themselves, in a word each; never the whole User-Agent, never an address.
+    browser: Mapped[str | None] = mapped_column(String(30))
+    system: Mapped[str | None] = mapped_column(String(30))
     sealed_id_token: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     last_seen_at: Mapped[datetime] = mapped_column(default=now)
     ended_at: Mapped[datetime | None] = mapped_column(index=True)
-    #: signed_out, replaced, company_changed, expired, revoked
+    #: signed_out, replaced, company_changed, expired, ended_elsewhere, logged_out_upstream, login_removed
     ended_reason: Mapped[str | None] = mapped_column(String(40))
 
     membership: Mapped[Membership] = relationship(lazy="joined")

@@ -6,13 +6,14 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import aliased, contains_eager
 
 from unternehmenskonto import audit, keys
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db, new_id, now
 from unternehmenskonto.errors import NotFound
+from unternehmenskonto.login.devices import UNKNOWN, Device
 from unternehmenskonto.login.models import LoginSession
 from unternehmenskonto.permissions import Actor
 from unternehmenskonto.settings import get_settings
@@ -31,6 +32,7 @@ class Proof:
     auth_time: datetime
     amr: list[str] = field(default_factory=list)
     upstream_sid: str | None = None
+    upstream_subject: str | None = None
     id_token: str | None = None
 
 
@@ -39,7 +41,7 @@ def digest(value: str) -> bytes:
     return hashlib.sha256(value.encode()).digest()
 
 
-def start_session(*, membership_id: uuid.UUID, proof: Proof) -> str:
+def start_session(*, membership_id: uuid.UUID, proof: Proof, device: Device = UNKNOWN) -> str:
     """Make a session and return the value for its cookie, 256 random bits, known to nobody else."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session = LoginSession(
@@ -51,6 +53,9 @@ def start_session(*, membership_id: uuid.UUID, proof: Proof) -> str:
         auth_time=proof.auth_time,
         amr=proof.amr,
         upstream_sid=proof.upstream_sid,
+        upstream_subject=proof.upstream_subject,
+        browser=device.browser,
+        system=device.system,
     )
     if proof.id_token is not None:
         session.sealed_id_token = keys.seal(proof.id_token.encode(), context=_context(session.id))
@@ -64,7 +69,7 @@ def load_actor(token: str) -> Actor | None:
 
     Rights and membership are read at each request, so that taking them away acts at once.
     """
-    settings, moment = get_settings(), now()
+    moment = now()
     other = aliased(Membership)
     has_others = exists().where(
         other.person_id == Membership.person_id, other.ended_at.is_(None), other.id != Membership.id
@@ -73,13 +78,7 @@ def load_actor(token: str) -> Actor | None:
         select(LoginSession, has_others)
         .join(LoginSession.membership)
         .options(contains_eager(LoginSession.membership))
-        .where(
-            LoginSession.token_hash == digest(token),
-            LoginSession.ended_at.is_(None),
-            LoginSession.created_at > moment - settings.session_absolute,
-            LoginSession.last_seen_at > moment - settings.session_idle,
-            Membership.ended_at.is_(None),
-        )
+        .where(LoginSession.token_hash == digest(token), *living(moment))
     ).first()
     if row is None:
         return None
@@ -89,19 +88,44 @@ def load_actor(token: str) -> Actor | None:
     return _actor(session, has_other_companies=row[1])
 
 
+def living(moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions under which a session, joined with its membership, is alive."""
+    settings = get_settings()
+    return (
+        LoginSession.ended_at.is_(None),
+        LoginSession.created_at > moment - settings.session_absolute,
+        LoginSession.last_seen_at > moment - settings.session_idle,
+        Membership.ended_at.is_(None),
+    )
+
+
 def end_session(session_id: uuid.UUID, reason: str) -> None:
     """End a session for good; one that has ended already stays as it is. Forgets the upstream ID token."""
-    ended = db.session.execute(
+    end_sessions(LoginSession.id == session_id, reason=reason)
+
+
+def end_sessions(*conditions: ColumnElement[bool], reason: str, by: str | None = None) -> int:
+    """End the sessions that fulfil all conditions and return how many; every end but that by time goes through here.
+
+    `by` is the name for the audit log; without it each is ended by its own person.
+    """
+    ended = db.session.scalars(
         update(LoginSession)
-        .where(LoginSession.id == session_id, LoginSession.ended_at.is_(None))
+        .where(*conditions, LoginSession.ended_at.is_(None))
         .values(ended_at=now(), ended_reason=reason, sealed_id_token=None)
         .returning(LoginSession.membership_id)
-    ).scalar_one_or_none()
-    if ended is None:
-        return
-    membership = db.session.get_one(Membership, ended)
-    audit.record("session.ended", by=f"person:{membership.person_id}", company_id=membership.company_id, reason=reason)
+        .execution_options(synchronize_session="fetch")
+    ).all()
+    for membership_id in ended:
+        membership = db.session.get_one(Membership, membership_id)
+        audit.record(
+            "session.ended",
+            by=by or f"person:{membership.person_id}",
+            company_id=membership.company_id,
+            reason=reason,
+        )
     db.session.flush()
+    return len(ended)
 
 
 def change_company(*, session_id: uuid.UUID, membership_id: uuid.UUID) -> str:
@@ -125,10 +149,12 @@ def change_company(*, session_id: uuid.UUID, membership_id: uuid.UUID) -> str:
         auth_time=session.auth_time,
         amr=session.amr,
         upstream_sid=session.upstream_sid,
+        upstream_subject=session.upstream_subject,
         id_token=upstream_id_token(session),
     )
+    device = Device(browser=session.browser, system=session.system)
     end_session(session.id, "company_changed")
-    token = start_session(membership_id=wanted.id, proof=proof)
+    token = start_session(membership_id=wanted.id, proof=proof, device=device)
     audit.record("login.company_changed", by=f"person:{wanted.person_id}", company_id=wanted.company_id)
     return token
 
@@ -171,4 +197,5 @@ def _actor(session: LoginSession, *, has_other_companies: bool) -> Actor:
         amr=tuple(session.amr),
         roles=frozenset(membership.roles),
         has_other_companies=has_other_companies,
+        session_ends_at=session.created_at + get_settings().session_absolute,
     )

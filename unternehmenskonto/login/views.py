@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from unternehmenskonto.companies import assurance
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import InvalidInput, NotFound, reference
-from unternehmenskonto.login import actions, claims, cookies, logout, relying_party, sessions
+from unternehmenskonto.login import actions, claims, cookies, devices, logout, relying_party, sessions
 from unternehmenskonto.login.config import IdentityProvider, providers
 from unternehmenskonto.login.errors import LoginFailed, TransactionUnknown
 from unternehmenskonto.permissions import current_actor, public, signed_in
@@ -139,7 +139,14 @@ def _log_in(provider: IdentityProvider, pending: actions.Pending) -> str:
     wanted = pending.wish.level
     actions.check_level(claims.level(provider, login.claims), wanted)
     told = claims.understand(provider, login.claims)
-    return actions.finish_login(provider, login, told, wanted_level=wanted, language=current_language())
+    return actions.finish_login(
+        provider,
+        login,
+        told,
+        wanted_level=wanted,
+        language=current_language(),
+        device=devices.recognise(request.user_agent.string),
+    )
 
 
 def _release_database() -> None:
