@@ -46,6 +46,8 @@ limiter = Limiter(key_func=get_remote_address, default_limits=[])
 
 LANGUAGES = ("de", "en")
 LANGUAGE_COOKIE = "sprache"
+#: The language that an online service asked for (OpenID Connect Core 3.1.2.1, ui_locales), for one login.
+ASKED_LANGUAGE_COOKIE = "anfragesprache"
 LANGUAGE_COOKIE_SECONDS = 365 * 24 * 3600
 LEGAL_TIME = ZoneInfo("Europe/Berlin")
 FORM_BYTES = 1024 * 1024
@@ -87,10 +89,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def _select_language() -> str:
-    """Prefer what the person chose, then what the browser asks for."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE) if request else None
-    if chosen in LANGUAGES:
-        return chosen
+    """Prefer what the person chose, then what the online service, then what the browser asks for."""
+    for name in (LANGUAGE_COOKIE, ASKED_LANGUAGE_COOKIE):
+        chosen = request.cookies.get(name) if request else None
+        if chosen in LANGUAGES:
+            return chosen
     wanted = (tag.partition("-")[0].lower() for tag in request.accept_languages.values()) if request else ()
     return next((language for language in wanted if language in LANGUAGES), "de")  # de-AT is German too
 

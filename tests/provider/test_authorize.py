@@ -1,5 +1,6 @@
 """The authorization endpoint: what is refused, where the refusal goes, what happens between request and code."""
 
+import json
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -66,7 +67,8 @@ REFUSALS = {
     "hybrid": ({"response_type": "code id_token"}, "unsupported_response_type"),
     "none": ({"response_type": "none"}, "unsupported_response_type"),
     "fragment": ({"response_mode": "fragment"}, "invalid_request"),
-    "form_post": ({"response_mode": "form_post"}, "invalid_request"),
+    "unknown mode": ({"response_mode": "web_message"}, "invalid_request"),
+    "jwt mode": ({"response_mode": "form_post.jwt"}, "invalid_request"),
     "no scope": ({"scope": None}, "invalid_scope"),
     "no openid": ({"scope": "profile mailbox.deliver"}, "invalid_scope"),
     "no challenge": ({"code_challenge": None}, "invalid_request"),
@@ -86,8 +88,22 @@ REFUSALS = {
     "claims no JSON": ({"claims": "{"}, "invalid_request"),
     "claims a list": ({"claims": "[]"}, "invalid_request"),
     "claims without objects": ({"claims": '{"userinfo": 1}'}, "invalid_request"),
-    "request": ({"request": "e30.e30."}, "request_not_supported"),
-    "request_uri": ({"request_uri": "http://127.0.0.1:1/x"}, "request_uri_not_supported"),
+    "claims with a word": ({"claims": '{"userinfo": {"email": "yes"}}'}, "invalid_request"),
+    "claims with a word for essential": ({"claims": '{"id_token": {"acr": {"essential": 1}}}'}, "invalid_request"),
+    "claims with a word for values": ({"claims": '{"id_token": {"acr": {"values": "x"}}}'}, "invalid_request"),
+    "claims deep": ({"claims": "[" * 4000}, "invalid_request"),
+    "claims many": ({"claims": json.dumps({"userinfo": dict.fromkeys(map(str, range(101)))})}, "invalid_request"),
+    "claims with two people": (
+        {"claims": '{"userinfo": {"sub": {"value": "a"}}, "id_token": {"sub": {"value": "b"}}}'},
+        "invalid_request",
+    ),
+    "essential level unknown": (
+        {"claims": '{"id_token": {"acr": {"essential": true, "value": "urn:x"}}}'},
+        "unmet_authentication_requirements",
+    ),
+    "request": ({"request": "e30.e30."}, "invalid_request_object"),
+    "request_uri": ({"request_uri": "http://127.0.0.1:1/x"}, "invalid_request_uri"),
+    "both": ({"request": "e30.e30.", "request_uri": "http://127.0.0.1:1/x"}, "invalid_request"),
     "registration": ({"registration": "{}"}, "registration_not_supported"),
     "hint is none": ({"id_token_hint": "e30.e30."}, "invalid_request"),
     "long parameter": ({"ui_locales": "d" * 3000}, "invalid_request"),

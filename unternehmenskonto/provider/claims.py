@@ -5,7 +5,7 @@ where each disclosure is recorded.
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,6 +66,8 @@ _SOURCES: dict[str, Source] = {
 _NUMBERS = {"org_wid": identifiers.W_IDNR, "org_vat_id": identifiers.VAT_ID}
 #: In every ID token by protocol; named in a registration, userinfo repeats them.
 LOGIN_CLAIMS = ("acr", "auth_time", "amr")
+#: What tells who somebody is; the rest are pseudonyms and facts of the login.
+IDENTITY_CLAIMS = frozenset({*_SOURCES, *_NUMBERS})
 SUPPORTED = ("sub", ORG_SUB, *_SOURCES, *_NUMBERS, *LOGIN_CLAIMS, "trust_level_identification")
 
 _PSEUDONYMS = select(PairwiseSubject.membership_id, PairwiseSubject.value).where(
@@ -76,15 +78,20 @@ _PSEUDONYMS = select(PairwiseSubject.membership_id, PairwiseSubject.value).where
 _LEVEL_NAMES = {"low": _l("niedrig"), "substantial": _l("substanziell"), "high": _l("hoch")}
 
 
-def granted(client: Client) -> list[str]:
-    """Return the claims this client receives: those of its registration that exist, in the order shown."""
-    return [name for name in client.claim_names if name in SUPPORTED and name != "sub"]
+def granted(client: Client, chosen: Collection[str] = ()) -> list[str]:
+    """Return the claims this client receives: those of its registration that exist, in the order shown.
+
+    A client that chooses by the claims parameter gets no identity data beyond its choice; it never gets more
+    than its registration allows.
+    """
+    allowed = [name for name in client.claim_names if name in SUPPORTED and name != "sub"]
+    return [name for name in allowed if not chosen or name in chosen or name not in IDENTITY_CLAIMS]
 
 
-def to_agree(client: Client, scope: str) -> list[str]:
-    """Return what the person has to agree to: the claims, and offline_access if the request asks for it."""
+def to_agree(names: Iterable[str], scope: str) -> list[str]:
+    """Return what the person has to agree to: the claims named, and offline_access if the request asks for it."""
     offline = [OFFLINE_SCOPE] if OFFLINE_SCOPE in scope.split() else []
-    return [*granted(client), *offline]
+    return [*names, *offline]
 
 
 def values(names: Iterable[str], *, membership: Membership, pseudonyms: Subjects, login: Login) -> dict[str, Any]:
@@ -131,6 +138,17 @@ def membership_of_subject(client: Client, sub: str) -> uuid.UUID | None:
     return db.session.scalar(
         select(PairwiseSubject.membership_id).where(
             PairwiseSubject.sector == client.sector, PairwiseSubject.value == sub
+        )
+    )
+
+
+def company_of_subject(client: Client, org_sub: str) -> uuid.UUID | None:
+    """Return which company this pseudonym names towards the client's sector; None if it names none."""
+    return db.session.scalar(
+        select(PairwiseSubject.company_id).where(
+            PairwiseSubject.sector == client.sector,
+            PairwiseSubject.value == org_sub,
+            PairwiseSubject.membership_id.is_(None),
         )
     )
 

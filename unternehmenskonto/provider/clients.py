@@ -84,6 +84,26 @@ class Client(ClientMixin):
         return bool(self.redirect_uris) and self.registration.get("offline_access") is True
 
     @property
+    def request_uris(self) -> list[str]:
+        """Return the addresses from which request objects may be fetched (OpenID Connect Registration 2)."""
+        return list(self.registration.get("request_uris") or ())
+
+    @property
+    def request_object_alg(self) -> str | None:
+        """Return the only algorithm for this client's request objects; None allows each that we know."""
+        return self.registration.get("request_object_signing_alg")
+
+    @property
+    def requires_request_object(self) -> bool:
+        """Tell whether nothing unsigned is taken from this client (RFC 9101 10.5)."""
+        return self.registration.get("require_signed_request_object") is True
+
+    @property
+    def is_pkce_exempt(self) -> bool:
+        """Tell whether the operator lets this one client go without PKCE."""
+        return self.registration.get("pkce_exempt") is True
+
+    @property
     def claim_names(self) -> list[str]:
         """Return the claims that the registration allows, in the order shown."""
         return list(self.purposes)

@@ -43,6 +43,12 @@ LONG_VALUES = {
     "request": 8192,
 }
 MAXIMUM_NONCE_CHARACTERS = 1024
+#: Claims named in one member of the claims parameter.
+MAXIMUM_CLAIMS = 100
+#: FAPI 2.0 Message Signing 5.3.1: a request object lives an hour at most.
+REQUEST_OBJECT_SECONDS = 3600
+#: Requests of one address that make us fetch a registered request_uri.
+REQUEST_URI_LIMIT = "30 per minute"
 
 #: Requests of one address that have to wait for a person: each is a row until somebody answers.
 WAITING_REQUESTS_LIMIT = "120 per minute"

@@ -7,8 +7,10 @@ from unternehmenskonto.companies import assurance
 from unternehmenskonto.provider import claims
 from unternehmenskonto.provider.authorize import PROMPTS
 from unternehmenskonto.provider.client_keys import KEY_OF_ALG
-from unternehmenskonto.provider.clients import AUTH_METHODS, DELIVERY_SCOPE, OPENID_SCOPE
+from unternehmenskonto.provider.clients import AUTH_METHODS, DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE
+from unternehmenskonto.provider.responses import RESPONSE_MODES
 from unternehmenskonto.settings import get_settings
+from unternehmenskonto.web import LANGUAGES
 
 #: In every ID token, whatever the registration says.
 PROTOCOL_CLAIMS = ("iss", "aud", "iat", "exp", "nonce", "sid", "at_hash")
@@ -24,10 +26,10 @@ def document() -> dict[str, Any]:
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "jwks_uri": f"{issuer}/oauth/jwks",
         "end_session_endpoint": f"{issuer}/oauth/end-session",
-        "scopes_supported": [OPENID_SCOPE, DELIVERY_SCOPE],
+        "scopes_supported": [OPENID_SCOPE, OFFLINE_SCOPE, DELIVERY_SCOPE],
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "response_modes_supported": list(RESPONSE_MODES),
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
@@ -37,10 +39,15 @@ def document() -> dict[str, Any]:
         "claims_supported": [*PROTOCOL_CLAIMS, *claims.SUPPORTED],
         "acr_values_supported": [assurance.eidas_uri(level) for level in assurance.LEVELS],
         "prompt_values_supported": list(PROMPTS),
-        "claims_parameter_supported": False,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
+        "claims_parameter_supported": True,
+        "ui_locales_supported": list(LANGUAGES),
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+        "request_object_signing_alg_values_supported": list(KEY_OF_ALG),
         "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
     }
 
 

@@ -14,11 +14,12 @@ from unternehmenskonto.permissions import Actor
 from unternehmenskonto.provider import claims, codes, consents, interactions, responses, steps
 from unternehmenskonto.provider.authorize import AuthorizeRequest, Recipient
 from unternehmenskonto.provider.clients import OFFLINE_SCOPE
-from unternehmenskonto.provider.limits import OFFLINE_LIFETIME
+from unternehmenskonto.provider.limits import INTERACTION_LIFETIME, OFFLINE_LIFETIME
 from unternehmenskonto.provider.models import Interaction
 from unternehmenskonto.provider.responses import AuthorizeError
 from unternehmenskonto.provider.steps import Choice, Decision, Step
-from unternehmenskonto.web import allow_form_target
+from unternehmenskonto.settings import get_settings
+from unternehmenskonto.web import ASKED_LANGUAGE_COOKIE, allow_form_target
 
 PROCEED_PATH = "/oauth/weiter/"
 REFUSED = "the person has refused"
@@ -35,10 +36,24 @@ def proceed(
     if name is None or interaction is None:
         name = interactions.begin(checked, session_id=actor.session_id if actor else None)
         if decision.step is not Step.LOGIN:
-            return responses.redirect(PROCEED_PATH + name)
+            return _in_language(checked, responses.redirect(PROCEED_PATH + name))
     if decision.step is Step.LOGIN:
-        return responses.redirect(_login_address(checked, actor, PROCEED_PATH + name))
+        return _in_language(checked, responses.redirect(_login_address(checked, actor, PROCEED_PATH + name)))
     return _show(checked, _present(actor), decision)
+
+
+def _in_language(checked: AuthorizeRequest, response: Response) -> Response:
+    """Show the pages of this login in the language that the service asked for."""
+    if checked.language is not None:
+        response.set_cookie(
+            ASKED_LANGUAGE_COOKIE,
+            checked.language,
+            max_age=int(INTERACTION_LIFETIME.total_seconds()),
+            httponly=True,
+            samesite="Lax",
+            secure=not get_settings().is_local,
+        )
+    return response
 
 
 def is_waiting(response: Response) -> bool:
@@ -69,7 +84,13 @@ def answer(checked: AuthorizeRequest, name: str, interaction: Interaction) -> Re
 
 def refuse(to: Recipient, error: AuthorizeError) -> Response:
     """Send the refusal to the client."""
-    return responses.to_client(to.redirect_uri, state=to.state, error=error.error, error_description=error.description)
+    return responses.to_client(
+        to.redirect_uri,
+        state=to.state,
+        mode=to.response_mode,
+        error=error.error,
+        error_description=error.description,
+    )
 
 
 def _login_address(checked: AuthorizeRequest, actor: Actor | None, back: str) -> str:
@@ -96,7 +117,7 @@ def _show(checked: AuthorizeRequest, actor: Actor, decision: Decision) -> str:
         chosen=chosen,
         several=len(decision.choices) > 1,
         values=_values(checked, actor, chosen),
-        names=" ".join(sorted(claims.to_agree(client, checked.scope))),
+        names=" ".join(sorted(claims.to_agree(checked.claims, checked.scope))),
         offline_days=OFFLINE_LIFETIME.days if OFFLINE_SCOPE in checked.scope.split() else 0,
     )
 
@@ -106,7 +127,7 @@ def _values(checked: AuthorizeRequest, actor: Actor, chosen: Choice) -> list[dic
     client, proof = checked.client, _login(actor)
     membership = db.session.get_one(Membership, chosen.membership_id)
     pseudonyms = claims.find_subjects(client, company_id=chosen.company_id, membership_id=chosen.membership_id)
-    found = claims.values(claims.granted(client), membership=membership, pseudonyms=pseudonyms, login=proof)
+    found = claims.values(checked.claims, membership=membership, pseudonyms=pseudonyms, login=proof)
     return [
         {"label": label(name), "value": claims.shown(name, value, proof), "purpose": client.purposes[name]}
         for name, value in found.items()
@@ -116,7 +137,7 @@ def _values(checked: AuthorizeRequest, actor: Actor, chosen: Choice) -> list[dic
 def _agrees(checked: AuthorizeRequest, chosen: Choice) -> bool:
     """Tell whether the page showed what would be passed on now, for the company it would be passed on of."""
     shown = (request.form.get("membership_id"), request.form.get("claims"))
-    return shown == (str(chosen.membership_id), " ".join(sorted(claims.to_agree(checked.client, checked.scope))))
+    return shown == (str(chosen.membership_id), " ".join(sorted(claims.to_agree(checked.claims, checked.scope))))
 
 
 def _agree(checked: AuthorizeRequest, actor: Actor, chosen: Choice, interaction: Interaction) -> Response:
@@ -125,7 +146,7 @@ def _agree(checked: AuthorizeRequest, actor: Actor, chosen: Choice, interaction:
         company_id=chosen.company_id,
         membership_id=chosen.membership_id,
         service=checked.client.client_id,
-        claims=claims.to_agree(checked.client, checked.scope),
+        claims=claims.to_agree(checked.claims, checked.scope),
     )
     return _send_code(checked, actor, chosen, interaction)
 
@@ -134,8 +155,7 @@ def _refused_by_person(checked: AuthorizeRequest, actor: Actor | None, interacti
     interactions.end(interaction)
     if actor is not None:
         consents.refuse(person_id=actor.person_id, company_id=actor.company_id, service=checked.client.client_id)
-    to = Recipient(checked.client, checked.redirect_uri, checked.state)
-    return refuse(to, AuthorizeError("access_denied", REFUSED))
+    return refuse(checked.recipient, AuthorizeError("access_denied", REFUSED))
 
 
 def _send_code(checked: AuthorizeRequest, actor: Actor, chosen: Choice, interaction: Interaction | None) -> Response:
@@ -148,7 +168,8 @@ def _send_code(checked: AuthorizeRequest, actor: Actor, chosen: Choice, interact
         session_id=actor.session_id,
         login=_login(actor),
     )
-    return responses.to_client(checked.redirect_uri, state=checked.state, code=codes.issue(checked, acting))
+    code = codes.issue(checked, acting)
+    return responses.to_client(checked.redirect_uri, state=checked.state, mode=checked.response_mode, code=code)
 
 
 def _login(actor: Actor) -> claims.Login:

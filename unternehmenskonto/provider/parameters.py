@@ -21,6 +21,8 @@ class Parameters:
 
     values: Mapping[str, str]
     problem: str | None
+    #: The error code that belongs to the problem.
+    error: str = "invalid_request"
 
     def get(self, name: str) -> str | None:
         """Return the value; an empty one counts as left out (RFC 6749 3.1)."""
@@ -72,15 +74,15 @@ def parse(found: MultiDict[str, str]) -> Parameters:
     values: dict[str, str] = {}
     problem = None
     for name, given in found.lists():
-        fault = _fault(name, given)
-        if fault is None:
+        wrong = fault(name, given)
+        if wrong is None:
             values[name] = given[0]
         elif problem is None:
-            problem = f"{_shown(name)} {fault}."
+            problem = f"{_shown(name)} {wrong}."
     return Parameters(values, problem)
 
 
-def _fault(name: str, given: list[str]) -> str | None:
+def fault(name: str, given: list[str]) -> str | None:
     """Tell why a parameter cannot be used at all; of a repeated one nobody knows which was meant."""
     limit = LONG_VALUES.get(name, MAXIMUM_VALUE_CHARACTERS)
     if len(given) > 1:

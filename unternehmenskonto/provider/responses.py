@@ -5,11 +5,15 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import orjson
-from flask import Response
+from flask import Response, render_template, request
 
+from unternehmenskonto.errors import AppError
 from unternehmenskonto.settings import get_settings
+from unternehmenskonto.web import ASKED_LANGUAGE_COOKIE, allow_form_target
 
 JSON_TYPE = "application/json"
+QUERY, FORM_POST = "query", "form_post"
+RESPONSE_MODES = (QUERY, FORM_POST)
 
 
 class AuthorizeError(Exception):
@@ -21,17 +25,29 @@ class AuthorizeError(Exception):
         self.description = description
 
 
-def to_client(redirect_uri: str, *, state: str | None, **parameters: str) -> Response:
-    """Send the browser to a proven redirect URI.
+def to_client(redirect_uri: str, *, state: str | None, mode: str = QUERY, **parameters: str) -> Response:
+    """Send the browser to a proven redirect URI, by redirect or by a form (OAuth 2.0 Form Post Response Mode 2).
 
     Always with iss (RFC 9207), with state if there was one; 303, so that no form is ever sent again
     (RFC 9700 4.12).
     """
-    query = dict(parameters)
+    answer = dict(parameters)
     if state:
-        query["state"] = state
-    query["iss"] = get_settings().base_url
-    return redirect(with_query(redirect_uri, query))
+        answer["state"] = state
+    answer["iss"] = get_settings().base_url
+    response = _form(redirect_uri, answer) if mode == FORM_POST else redirect(with_query(redirect_uri, answer))
+    if ASKED_LANGUAGE_COOKIE in request.cookies:
+        response.delete_cookie(ASKED_LANGUAGE_COOKIE)
+    return response
+
+
+def _form(action: str, fields: Mapping[str, str]) -> Response:
+    """Return a page whose form the browser sends to the client, by itself or by the person's click."""
+    if urlsplit(action).scheme not in ("https", "http"):
+        raise AppError(detail="a form may only be sent to http and https addresses")
+    allow_form_target(action)
+    page = render_template("provider/form_post.html", action=action, fields=fields)
+    return Response(page, mimetype="text/html", headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
 
 def redirect(location: str) -> Response:

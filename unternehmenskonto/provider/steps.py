@@ -18,7 +18,7 @@ from unternehmenskonto.provider.models import Grant, Interaction
 from unternehmenskonto.provider.responses import AuthorizeError
 
 PERMISSION = "services.use"
-_ROLES = {role for role, permissions in ROLES.items() if PERMISSION in permissions}
+RIGHTFUL_ROLES = {role for role, permissions in ROLES.items() if PERMISSION in permissions}
 
 
 class Step(enum.Enum):
@@ -82,7 +82,7 @@ def _decide(request: AuthorizeRequest, actor: Actor | None, interaction: Interac
     if "consent" in request.prompts or not consents.covers(
         membership_id=chosen.membership_id,
         service=request.client.client_id,
-        claims=claims.to_agree(request.client, request.scope),
+        claims=claims.to_agree(request.claims, request.scope),
     ):
         return Decision(Step.CONSENT, chosen, choices)
     return Decision(Step.CODE, chosen, choices)
@@ -128,7 +128,7 @@ def usable_memberships(actor: Actor) -> tuple[Choice, ...]:
     memberships = db.session.scalars(
         select(Membership).where(Membership.person_id == actor.person_id, Membership.ended_at.is_(None))
     )
-    found = [Choice(m.id, m.company_id, m.company.name) for m in memberships if _ROLES & set(m.roles)]
+    found = [Choice(m.id, m.company_id, m.company.name) for m in memberships if RIGHTFUL_ROLES & set(m.roles)]
     return tuple(sorted(found, key=lambda choice: (choice.company_name.casefold(), choice.membership_id)))
 
 
@@ -144,9 +144,10 @@ def _choose(
 ) -> Choice | None:
     """Return the company chosen here, else the only one, else the one this service got in this session."""
     chosen = interaction.membership_id if interaction else None
-    if chosen is None and len(choices) == 1:
-        return choices[0]
     if chosen is None and "select_account" not in request.prompts:
+        hinted = _company_of_hint(request, choices)
+        if hinted is not None or len(choices) == 1:
+            return hinted or choices[0]
         chosen = db.session.scalar(
             select(Grant.membership_id)
             .where(Grant.session_id == actor.session_id, Grant.service == request.client.client_id)
@@ -154,3 +155,11 @@ def _choose(
             .limit(1)
         )
     return next((choice for choice in choices if choice.membership_id == chosen), None)
+
+
+def _company_of_hint(request: AuthorizeRequest, choices: tuple[Choice, ...]) -> Choice | None:
+    """Return the company whose org_sub the client gave as login_hint (Core 3.1.2.1): it need not be asked for."""
+    if request.login_hint is None or len(choices) == 1:
+        return None
+    company_id = claims.company_of_subject(request.client, request.login_hint)
+    return next((choice for choice in choices if choice.company_id == company_id), None)

@@ -17,7 +17,12 @@ from unternehmenskonto.provider import (
     server,
     userinfo,
 )
-from unternehmenskonto.provider.limits import METADATA_SECONDS, REFUSED_CLIENTS_LIMIT, WAITING_REQUESTS_LIMIT
+from unternehmenskonto.provider.limits import (
+    METADATA_SECONDS,
+    REFUSED_CLIENTS_LIMIT,
+    REQUEST_URI_LIMIT,
+    WAITING_REQUESTS_LIMIT,
+)
 from unternehmenskonto.web import csrf, limiter
 
 bp = Blueprint("provider", __name__)
@@ -43,16 +48,18 @@ def jwks() -> Response:
 @bp.route(AUTHORIZE_PATH, methods=["GET", "POST"])
 @csrf.exempt
 @limiter.limit(WAITING_REQUESTS_LIMIT, deduct_when=pages.is_waiting)
+@limiter.limit(REQUEST_URI_LIMIT, exempt_when=lambda: "request_uri" not in request.values)
 @public
 def authorize_request() -> ResponseReturnValue:
     """Begin a login at a service (OpenID Connect Core 3.1.2)."""
     found = parameters.authorize_parameters(request)
     to = authorize.recipient(found)
     try:
-        checked = authorize.check(found, to)
+        checked = authorize.check(to)
         if request.method == "POST":
             # A form from another site brings no session cookie (SameSite=Lax); the GET that follows does.
-            return responses.redirect(responses.with_query(AUTHORIZE_PATH, checked.parameters))
+            kept = {name: value for name in authorize.CARRIED if (value := found.get(name))}
+            return responses.redirect(responses.with_query(AUTHORIZE_PATH, kept))
         return pages.proceed(checked)
     except responses.AuthorizeError as error:
         return pages.refuse(to, error)
@@ -63,10 +70,9 @@ def authorize_request() -> ResponseReturnValue:
 def proceed(name: str) -> ResponseReturnValue:
     """Go on with a request that waits: show the page it needs, take the answer of that page."""
     interaction = interactions.find(name)
-    found = parameters.Parameters(interaction.parameters, None)
-    to = authorize.recipient(found)
+    to = authorize.recipient(parameters.Parameters(interaction.parameters, None), is_stored=True)
     try:
-        checked = authorize.check(found, to)
+        checked = authorize.check(to)
         if request.method == "POST":
             return pages.answer(checked, name, interaction)
         return pages.proceed(checked, name, interaction)
