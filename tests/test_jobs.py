@@ -68,6 +68,23 @@ def test_job_is_invisible_before_the_commit(fresh_app: Flask) -> None:
     db.session.rollback()
 
 
+@jobs.job("tests.chain")
+def chain(**arguments: Any) -> None:
+    """Enqueue another job from inside the worker, in the transaction of this one."""
+    jobs.defer("tests.note", **arguments)
+    if arguments.get("word") in broken:
+        raise RuntimeError("not now")
+
+
+def test_job_enqueues_a_job_in_its_own_transaction(fresh_app: Flask) -> None:
+    broken.add("bad")
+    with one_commit():
+        jobs.defer("tests.chain", word="good")
+        jobs.defer("tests.chain", word="bad")
+    work_off(fresh_app)
+    assert ran == [{"word": "good"}]
+
+
 def test_delayed_job_waits(fresh_app: Flask) -> None:
     with one_commit():
         jobs.defer("tests.note", delay=timedelta(hours=1), word="later")

@@ -14,6 +14,7 @@ import structlog
 from flask import Flask
 from procrastinate import JobContext, RetryDecision
 from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 from sqlalchemy.engine import make_url
 
 from unternehmenskonto.db import db, now, one_commit
@@ -27,7 +28,10 @@ HEARTBEAT_SECONDS = 5
 DEAD_AFTER_SECONDS = 20
 CONCURRENCY = 4
 
-queue = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+_connector = procrastinate.SyncPsycopgConnector()
+queue = procrastinate.App(connector=_connector)
+#: Enqueues on the caller's connection; inside the worker the queue itself speaks through an asynchronous one.
+_manager = JobManager(_connector)
 _registered: dict[str, Any] = {}
 
 Function = Callable[..., None]
@@ -75,7 +79,9 @@ def defer(name: str, *, delay: timedelta | None = None, **arguments: Any) -> Non
     task = _registered[name]
     connection = db.session.connection().connection.driver_connection
     schedule_at = None if delay is None else now() + delay
-    task.configure(connection=connection, schedule_at=schedule_at).defer(**arguments)
+    deferrer = task.configure(connection=connection, schedule_at=schedule_at)
+    deferrer.job_manager = _manager
+    deferrer.defer(**arguments)
 
 
 def run_worker(app: Flask, *, until_empty: bool = False) -> None:
