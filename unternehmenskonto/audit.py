@@ -35,6 +35,8 @@ EVENTS: dict[str, frozenset[str]] = {
     "claims.disclosed": frozenset({"service", "claims"}),
     "code.issued": frozenset({"service"}),
     "code.replayed": frozenset({"service"}),
+    "refresh.replayed": frozenset({"service"}),
+    "grant.revoked": frozenset({"service", "reason"}),
     "token.issued": frozenset({"service", "scope", "grant_type"}),
     "client.refused": frozenset({"service", "reason"}),
     "provider.logged_out": frozenset({"service"}),

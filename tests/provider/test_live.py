@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
@@ -16,16 +17,17 @@ from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from werkzeug import Response
 from werkzeug.serving import make_server
 
 from tests.factories import make_membership, session_cookie
 from tests.provider.conftest import Live
 from tests.provider.party import ASSERTION_TYPE, REDIRECT_URI, Party, pkce
-from unternehmenskonto.db import db
+from unternehmenskonto.db import db, now
 from unternehmenskonto.provider import client_keys
-from unternehmenskonto.provider.models import AuthorizationCode, Consent, UsedAssertion
+from unternehmenskonto.provider.limits import REFRESH_GRACE
+from unternehmenskonto.provider.models import AuthorizationCode, Consent, RefreshToken, UsedAssertion
 
 TIMEOUT = 30
 
@@ -165,6 +167,36 @@ def test_fifty_parallel_exchanges_of_one_code_have_one_winner(live: Live) -> Non
             .where(AuthorizationCode.service == party.client_id, AuthorizationCode.used_at.is_not(None))
         )
         assert used == 1
+        browser.close()
+
+
+def test_fifty_parallel_refreshes_agree_and_a_later_one_is_a_replay(live: Live) -> None:
+    with live.app.app_context():
+        party = Party(issuer=live.url, auth_method="none", registration={"offline_access": True})
+        browser = browser_of(live)
+        url = f"{live.url}/oauth/authorize?" + urlencode(party.request(scope="openid offline_access"))
+        code = parse_qs(urlsplit(consent(browser, url)).query)["code"][0]
+        form = {**party.token_request(code), "client_id": party.client_id}
+
+        def ask(token: str) -> requests.Response:
+            spent = {"grant_type": "refresh_token", "refresh_token": token, "client_id": party.client_id}
+            return requests.post(f"{live.url}/oauth/token", data=spent, timeout=TIMEOUT)
+
+        first = requests.post(f"{live.url}/oauth/token", data=form, timeout=TIMEOUT).json()["refresh_token"]
+        answers = _at_once(50, lambda: ask(first))
+        assert Counter(answer.status_code for answer in answers) == {200: 50}
+        (successor,) = {answer.json()["refresh_token"] for answer in answers}
+        header = {"Authorization": f"Bearer {answers[-1].json()['access_token']}"}
+        assert requests.get(f"{live.url}/oauth/userinfo", headers=header, timeout=TIMEOUT).status_code == 200
+        stored = select(func.count()).select_from(RefreshToken).where(RefreshToken.service == party.client_id)
+        assert db.session.scalar(stored) == 2
+        assert ask(successor).status_code == 200
+        long_ago = now() - REFRESH_GRACE - timedelta(seconds=1)
+        db.session.execute(update(RefreshToken).where(RefreshToken.used_at.is_not(None)).values(used_at=long_ago))
+        db.session.commit()
+        answers = _at_once(10, lambda: ask(first))
+        assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {(400, "invalid_grant")}
+        assert requests.get(f"{live.url}/oauth/userinfo", headers=header, timeout=TIMEOUT).status_code == 401
         browser.close()
 
 

@@ -152,6 +152,7 @@ class ClientTable(_Table):
     jwks: Annotated[dict[str, Any], AfterValidator(_public_keys)] | None = None
     client_secret_sha256: Annotated[str, AfterValidator(_digest)] | None = None
     scopes: Annotated[list[Annotated[str, AfterValidator(_scope)]], AfterValidator(_unique)] = []
+    offline_access: bool = False
     id_token_signed_response_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] = "RS256"  # noqa: S105
     minimum_assurance: Level = "substantial"
     contacts: Annotated[list[Annotated[str, AfterValidator(_contact)]], Field(max_length=MAXIMUM_URIS)] = []
@@ -213,6 +214,8 @@ class ServiceTable(_Table):
             yield method, "a mailbox sender must prove who it is; write private_key_jwt and jwks_uri"
         if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
             yield ("client", "scopes"), "mailbox.deliver needs mailbox_sender = true; add it, or remove the scope"
+        if client.offline_access and not client.redirect_uris:
+            yield ("client", "offline_access"), "needs a login first; add redirect_uris, or remove it"
         if "openid" in client.scopes and not client.redirect_uris:
             yield ("client", "scopes"), "openid needs redirect_uris; add them, or remove the scope"
 
@@ -250,6 +253,7 @@ class ServiceTable(_Table):
             return None
         granted = {
             "authorization_code": ("openid", bool(self.client.redirect_uris)),
+            "refresh_token": ("offline_access", self.client.offline_access),
             "client_credentials": ("mailbox.deliver", self.mailbox_sender),
         }
         return {

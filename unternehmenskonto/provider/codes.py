@@ -13,9 +13,10 @@ from sqlalchemy import bindparam, insert, select, update
 
 from unternehmenskonto import audit
 from unternehmenskonto.db import Base, db, new_id, now
-from unternehmenskonto.provider import claims
+from unternehmenskonto.provider import claims, revoking
 from unternehmenskonto.provider.authorize import AuthorizeRequest
-from unternehmenskonto.provider.limits import CODE_LIFETIME
+from unternehmenskonto.provider.clients import OFFLINE_SCOPE
+from unternehmenskonto.provider.limits import CODE_LIFETIME, OFFLINE_LIFETIME
 from unternehmenskonto.provider.models import AuthorizationCode, Grant, digest
 
 #: 256 bit; RFC 6749 10.10 asks for 128.
@@ -88,6 +89,7 @@ def issue(request: AuthorizeRequest, acting: ActingPerson) -> str:
             "amr": list(acting.login.amr),
             "auth_time": acting.login.auth_time,
             "created_at": moment,
+            "offline_until": moment + OFFLINE_LIFETIME if OFFLINE_SCOPE in request.scope.split() else None,
         },
     )
     code = secrets.token_urlsafe(CODE_BYTES)
@@ -128,16 +130,9 @@ def _notice_replay(code_hash: bytes, client_id: str) -> None:
             AuthorizationCode.code_hash == code_hash, AuthorizationCode.service == client_id
         )
     )
-    if grant_id is None:
-        return
-    company_id = db.session.scalar(
-        update(Grant)
-        .where(Grant.id == grant_id, Grant.revoked_at.is_(None))
-        .values(revoked_at=now())
-        .returning(Grant.company_id)
-        .execution_options(synchronize_session=False)
-    )
-    audit.record("code.replayed", by=f"client:{client_id}", company_id=company_id, service=client_id)
+    if grant_id is not None:
+        revoking.revoke_grant(grant_id, by=f"client:{client_id}", reason="code_replayed")
+        audit.record("code.replayed", by=f"client:{client_id}", service=client_id)
 
 
 def is_verifier_of(verifier: str, challenge: str) -> bool:

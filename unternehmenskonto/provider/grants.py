@@ -1,16 +1,18 @@
-"""The two grants at the token endpoint, on Authlib's engine; implicit, password and device do not exist."""
+"""The grants at the token endpoint, on Authlib's engine; implicit, password and device do not exist."""
 
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError, UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as CodeEngine
+from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as ClientCredentialsEngine
 
 from unternehmenskonto import audit
 from unternehmenskonto.db import now
-from unternehmenskonto.provider import codes, tokens
-from unternehmenskonto.provider.clients import DELIVERY_SCOPE, Client
+from unternehmenskonto.provider import codes, refresh, tokens
+from unternehmenskonto.provider.clients import DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE, Client
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS
+from unternehmenskonto.provider.models import Grant
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 BAD_CODE = "The code is unknown, expired, already used or belongs to another request."
@@ -49,15 +51,38 @@ class AuthorizationCodeGrant(CodeEngine):
         client: Client = self.request.client
         redeemed: codes.RedeemedCode = self.request.authorization_code
         grant = redeemed.grant
-        access_token = tokens.access_token_for_grant(grant)
-        answer = {
-            "access_token": access_token,
-            "token_type": "Bearer",
-            "expires_in": ACCESS_TOKEN_SECONDS,
-            "scope": grant.scope,
-            "id_token": tokens.id_token(grant, client, nonce=redeemed.nonce, access_token=access_token),
-        }
+        answer = _answer(grant, client, scope=grant.scope, nonce=redeemed.nonce)
+        if OFFLINE_SCOPE in grant.scope.split():
+            answer["refresh_token"] = refresh.issue(grant)
         _record(client, grant.scope, self.GRANT_TYPE, company_id=grant.company_id)
+        return 200, answer, []
+
+
+class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
+    """RFC 6749 6 for clients with offline access: a new access token, a new refresh token, the same grant."""
+
+    GRANT_TYPE = "refresh_token"
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client and spend its token."""
+        client: Client = self.authenticate_token_endpoint_client()
+        self.request.client = client
+        if not client.check_grant_type(self.GRANT_TYPE):
+            raise UnauthorizedClientError("This client is not registered for offline access.")
+        form = self.request.form
+        if not form.get("refresh_token"):
+            raise InvalidRequestError("refresh_token is missing.")
+        self.asked = list(dict.fromkeys(form.get("scope", "").split()))
+        self.grant, self.successor = refresh.rotate(form["refresh_token"], client, scope=self.asked)
+
+    def create_token_response(self) -> Answer:
+        """Answer with all three tokens; the ID token tells of the same login, without nonce (Core 12.2)."""
+        client: Client = self.request.client
+        scope = " ".join(self.asked) or self.grant.scope
+        answer = _answer(self.grant, client, scope=scope, nonce=None)
+        answer["refresh_token"] = self.successor
+        _record(client, scope, self.GRANT_TYPE, company_id=self.grant.company_id)
         return 200, answer, []
 
 
@@ -87,6 +112,20 @@ class ClientCredentialsGrant(ClientCredentialsEngine):
         }
         _record(client, DELIVERY_SCOPE, self.GRANT_TYPE)
         return 200, answer, []
+
+
+def _answer(grant: Grant, client: Client, *, scope: str, nonce: str | None) -> dict[str, Any]:
+    """Return access token and, for the scope openid, ID token."""
+    access_token = tokens.access_token_for_grant(grant, scope)
+    answer = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": ACCESS_TOKEN_SECONDS,
+        "scope": scope,
+    }
+    if OPENID_SCOPE in scope.split():
+        answer["id_token"] = tokens.id_token(grant, client, nonce=nonce, access_token=access_token)
+    return answer
 
 
 def _record(client: Client, scope: str, grant_type: str, **more: Any) -> None:

@@ -1,6 +1,6 @@
 """What the provider keeps: running authorizations, grants with their codes, consents, used assertions.
 
-Nothing here can be used by whoever reads it: codes and interaction ids are stored as SHA-256 only.
+Nothing here can be used by whoever reads it: codes, refresh tokens and interaction ids are stored as SHA-256 only.
 """
 
 import hashlib
@@ -59,6 +59,8 @@ class Grant(Base):
     amr: Mapped[list[str]] = mapped_column(ARRAY(String(100)), default=list)
     auth_time: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(default=now, index=True)
+    #: When the last refresh token of this grant ends at the latest; None without offline access.
+    offline_until: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
 
@@ -76,6 +78,20 @@ class AuthorizationCode(Base):
     issued_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class RefreshToken(Base):
+    """One refresh token of a grant; used ones stay as long as the grant, so that a replay is noticed."""
+
+    __tablename__ = "provider_refresh_tokens"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    grant_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("provider_grants.id", ondelete="CASCADE"), index=True)
+    service: Mapped[str] = mapped_column(String(63))
+    issued_at: Mapped[datetime] = mapped_column(default=now)
+    used_at: Mapped[datetime | None]
+    #: The next token under a mask made of this one; only for seconds after the use.
+    successor: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
 
 class Consent(Base):

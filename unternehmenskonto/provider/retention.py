@@ -1,9 +1,10 @@
 """What has done its service goes: codes, assertions, requests nobody answered, grants without codes."""
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_
 
 from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import job
+from unternehmenskonto.provider import refresh
 from unternehmenskonto.provider.limits import RETENTION
 from unternehmenskonto.provider.models import Grant, Interaction, UsedAssertion
 
@@ -16,6 +17,14 @@ def forget() -> None:
         delete(Interaction).where(Interaction.expires_at < moment),
         delete(UsedAssertion).where(UsedAssertion.expires_at < moment),
         # Codes go with their grants; the tokens of both are dead long before.
-        delete(Grant).where(Grant.created_at < moment - RETENTION),
+        delete(Grant).where(
+            Grant.created_at < moment - RETENTION,
+            or_(
+                Grant.offline_until.is_(None),
+                Grant.offline_until < moment - RETENTION,
+                Grant.revoked_at < moment - RETENTION,
+            ),
+        ),
     ):
         db.session.execute(expired.execution_options(synchronize_session=False))
+    refresh.forget_successors()

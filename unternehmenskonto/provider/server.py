@@ -10,7 +10,7 @@ from flask import Flask, Response, current_app, request
 
 from unternehmenskonto.provider import client_authentication, parameters, responses
 from unternehmenskonto.provider.clients import Client, find_client
-from unternehmenskonto.provider.grants import AuthorizationCodeGrant, ClientCredentialsGrant
+from unternehmenskonto.provider.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
 
 EXTENSION = "authorization_server"
 
@@ -56,6 +56,7 @@ def init_app(app: Flask) -> None:
     """Make the server with the grants that exist."""
     server = ProviderServer()
     server.register_grant(AuthorizationCodeGrant)
+    server.register_grant(RefreshTokenGrant)
     server.register_grant(ClientCredentialsGrant)
     app.extensions[EXTENSION] = server
 

@@ -11,7 +11,7 @@ from unternehmenskonto import keys
 from unternehmenskonto.companies import assurance
 from unternehmenskonto.db import new_id
 from unternehmenskonto.provider.claims import ORG_SUB
-from unternehmenskonto.provider.clients import OPENID_SCOPE, Client
+from unternehmenskonto.provider.clients import Client
 from unternehmenskonto.provider.hints import ID_TOKEN_TYP
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS, ID_TOKEN_SECONDS
 from unternehmenskonto.provider.models import Grant
@@ -33,12 +33,10 @@ def api_audience() -> str:
     return f"{get_settings().base_url}/api/v1"
 
 
-def access_token_for_grant(grant: Grant) -> str:
-    """Return a token that reads the claims of this grant for five minutes."""
+def access_token_for_grant(grant: Grant, scope: str) -> str:
+    """Return a token that reads the claims of this grant for five minutes; scope is the grant's or less."""
     more = {GRANT_CLAIM: grant.id.hex, "auth_time": int(grant.auth_time.timestamp())}
-    return _access_token(
-        client_id=grant.service, sub=grant.sub, audience=userinfo_audience(), scope=OPENID_SCOPE, more=more
-    )
+    return _access_token(client_id=grant.service, sub=grant.sub, audience=userinfo_audience(), scope=scope, more=more)
 
 
 def access_token_for_client(client: Client, scope: str) -> str:

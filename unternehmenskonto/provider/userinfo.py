@@ -12,12 +12,13 @@ from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.permissions import ROLES
 from unternehmenskonto.provider import claims, responses, tokens
-from unternehmenskonto.provider.clients import client_of
+from unternehmenskonto.provider.clients import OPENID_SCOPE, client_of
 from unternehmenskonto.provider.models import Grant
 from unternehmenskonto.provider.steps import PERMISSION
 
 NO_TOKEN = "Send the access token in the Authorization header."  # noqa: S105 - a sentence
 BAD_TOKEN = "The access token is expired, revoked or not meant for this address."  # noqa: S105 - a sentence
+NO_SCOPE = "The access token was asked for without the scope openid."
 
 _LIVING = (
     select(Membership, OnlineService)
@@ -34,21 +35,29 @@ def respond(request: Request) -> Response:
     if header is None:
         return responses.bearer_error(None, NO_TOKEN)
     scheme, _, token = header.partition(" ")
-    grant = _grant(token.strip()) if scheme.lower() == "bearer" else None
+    content = _verify(token.strip()) if scheme.lower() == "bearer" else {}
+    grant = _grant(content)
     found = _living(grant) if grant else None
     if grant is None or found is None:
         return responses.bearer_error("invalid_token", BAD_TOKEN)
+    if OPENID_SCOPE not in str(content.get("scope")).split():
+        return responses.bearer_error("insufficient_scope", NO_SCOPE, status=403)
     return responses.as_json(_disclose(grant, *found))
 
 
-def _grant(token: str) -> Grant | None:
-    """Return the grant of an access token of ours for this address (RFC 9068 4); None if it is none."""
+def _verify(token: str) -> dict[str, Any]:
+    """Return the claims of an access token of ours for this address (RFC 9068 4); empty if it is none."""
     try:
-        content = keys.verify(token, typ=tokens.ACCESS_TOKEN_TYP, audience=tokens.userinfo_audience())
-        grant_id = uuid.UUID(hex=str(content.get(tokens.GRANT_CLAIM)))
-    except (keys.InvalidToken, ValueError):
+        return keys.verify(token, typ=tokens.ACCESS_TOKEN_TYP, audience=tokens.userinfo_audience())
+    except keys.InvalidToken:
+        return {}
+
+
+def _grant(content: dict[str, Any]) -> Grant | None:
+    try:
+        return db.session.get(Grant, uuid.UUID(hex=str(content.get(tokens.GRANT_CLAIM))))
+    except ValueError:
         return None
-    return db.session.get(Grant, grant_id)
 
 
 def _living(grant: Grant) -> tuple[Membership, OnlineService] | None:

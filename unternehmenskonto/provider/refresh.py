@@ -1,0 +1,138 @@
+"""Refresh tokens: rotated at each use, bound to their client, one family for each grant (RFC 6749 6, RFC 9700 4.14).
+
+Only SHA-256 is stored. A client that asks twice at once, or lost the answer, gets the same successor during a
+short grace: the row of the old token keeps the successor under a mask that only the old token takes off. After
+the grace an old token is a replay and ends the grant with all its tokens, whoever of the two was the thief.
+"""
+
+import hashlib
+import hmac
+import secrets
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Collection
+
+from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError
+from sqlalchemy import ARRAY, Text, and_, bindparam, cast, exists, func, insert, select, update
+
+from unternehmenskonto import audit
+from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.db import Base, db, now
+from unternehmenskonto.provider import revoking
+from unternehmenskonto.provider.clients import Client
+from unternehmenskonto.provider.limits import OFFLINE_IDLE, REFRESH_GRACE
+from unternehmenskonto.provider.models import Consent, Grant, RefreshToken, digest
+from unternehmenskonto.provider.steps import RIGHTFUL_ROLES
+
+#: 256 bit; the mask is one block of SHA-256, so the two lengths belong together.
+TOKEN_BYTES = 32
+REFUSED = "The refresh token is unknown, expired, revoked or was used before."
+
+_TEXTS = ARRAY(Text)
+_IS_ASKED_SUBSET = func.string_to_array(Grant.scope, " ").op("@>", is_comparison=True)(
+    cast(bindparam("asked", type_=_TEXTS), _TEXTS)
+)
+#: Grant, membership, right and agreement are there; looked at in the statement that spends the token.
+IS_LIVING = and_(
+    Grant.revoked_at.is_(None),
+    Grant.offline_until > bindparam("moment"),
+    Membership.id == Grant.membership_id,
+    Membership.ended_at.is_(None),
+    Membership.roles.overlap(sorted(RIGHTFUL_ROLES)),
+    exists().where(
+        Consent.membership_id == Grant.membership_id, Consent.service == Grant.service, Consent.withdrawn_at.is_(None)
+    ),
+)
+_MINE = and_(RefreshToken.token_hash == bindparam("hash"), RefreshToken.service == bindparam("client"))
+_NEW = insert(Base.metadata.tables[RefreshToken.__tablename__])
+_ROTATE = (
+    update(RefreshToken)
+    .where(
+        _MINE,
+        RefreshToken.used_at.is_(None),
+        RefreshToken.issued_at > bindparam("oldest"),
+        Grant.id == RefreshToken.grant_id,
+        IS_LIVING,
+        _IS_ASKED_SUBSET,
+    )
+    .values(used_at=bindparam("moment"), successor=bindparam("masked"))
+    .returning(Grant)
+    .execution_options(synchronize_session=False)
+)
+#: The same for a token that could not be spent: why?
+_STATE = (
+    select(RefreshToken, Grant, exists().where(IS_LIVING).correlate(Grant), _IS_ASKED_SUBSET)
+    .join(Grant, Grant.id == RefreshToken.grant_id)
+    .where(_MINE)
+    .execution_options(populate_existing=True)
+)
+
+
+def issue(grant: Grant) -> str:
+    """Return the first refresh token of a grant."""
+    raw = secrets.token_bytes(TOKEN_BYTES)
+    return _store(raw, grant.id, grant.service)
+
+
+def rotate(token: str, client: Client, *, scope: Collection[str]) -> tuple[Grant, str]:
+    """Spend the token; return its grant and the successor.
+
+    scope is what the request asks for, empty for all of the grant. Raises InvalidScopeError, which spends
+    nothing, or InvalidGrantError; a replay revokes the grant.
+    """
+    raw, moment = secrets.token_bytes(TOKEN_BYTES), now()
+    known = {"hash": digest(token), "client": client.client_id, "asked": list(scope), "moment": moment}
+    grant = db.session.scalar(_ROTATE, {**known, "oldest": moment - OFFLINE_IDLE, "masked": _mask(token, raw)})
+    if grant is not None:
+        return grant, _store(raw, grant.id, client.client_id)
+    return _again(token, known)
+
+
+def forget_successors() -> None:
+    """Delete the masked successors whose grace is over."""
+    db.session.execute(
+        update(RefreshToken)
+        .where(RefreshToken.successor.is_not(None), RefreshToken.used_at < now() - REFRESH_GRACE)
+        .values(successor=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _again(token: str, known: dict[str, object]) -> tuple[Grant, str]:
+    """Answer for a token that is not there to be spent: twice at once, replayed, or no longer good."""
+    row = db.session.execute(_STATE, known).first()
+    if row is None:
+        raise InvalidGrantError(REFUSED)
+    found, grant, is_living, is_subset = row
+    if found.used_at is not None and found.used_at < now() - REFRESH_GRACE:
+        _end_family(grant)
+        raise InvalidGrantError(REFUSED)
+    if is_living and not is_subset:
+        raise InvalidScopeError("The scope is wider than what the person agreed to.")
+    if not is_living or found.successor is None:
+        raise InvalidGrantError(REFUSED)
+    return grant, _text(_mask(token, found.successor))
+
+
+def _end_family(grant: Grant) -> None:
+    if revoking.revoke_grant(grant.id, by=f"client:{grant.service}", reason="refresh_token_replayed"):
+        audit.record(
+            "refresh.replayed", by=f"client:{grant.service}", company_id=grant.company_id, service=grant.service
+        )
+
+
+def _store(raw: bytes, grant_id: uuid.UUID, service: str) -> str:
+    token = _text(raw)
+    row = {"token_hash": digest(token), "grant_id": grant_id, "service": service, "issued_at": now()}
+    db.session.execute(_NEW, row)
+    return token
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _mask(token: str, content: bytes) -> bytes:
+    """Put the mask on or take it off: each token has one successor, so each mask is used once."""
+    mask = hmac.digest(token.encode(), b"successor", hashlib.sha256)
+    return bytes(left ^ right for left, right in zip(content, mask, strict=True))
