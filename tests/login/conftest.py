@@ -18,7 +18,7 @@ from unternehmenskonto.companies.models import Person
 from unternehmenskonto.db import db
 from unternehmenskonto.demo import identity_provider
 from unternehmenskonto.demo.serving import Listener
-from unternehmenskonto.login import config, cookies, discovery
+from unternehmenskonto.login import breaker, config, cookies, discovery
 from unternehmenskonto.login.models import LoginSession
 from unternehmenskonto.settings import ROOT, Settings
 from unternehmenskonto.web import limiter
@@ -100,6 +100,7 @@ def declare(app: Flask, settings: Settings, folder: Path, *, issuer: str, more: 
     changed = settings.model_copy(update={"identity_providers_file": path})
     app.extensions[config.EXTENSION] = config.load(changed)
     app.extensions[discovery.EXTENSION] = discovery.empty_cache()
+    app.extensions[breaker.EXTENSION] = {}
 
 
 @pytest.fixture
@@ -111,4 +112,5 @@ def visitor(app: Flask, settings: Settings, idp: identity_provider.Provider, tmp
     yield Visitor(app)
     app.extensions[config.EXTENSION] = before
     app.extensions[discovery.EXTENSION] = discovery.empty_cache()
+    app.extensions[breaker.EXTENSION] = {}
     limiter.reset()

@@ -3,7 +3,7 @@
 from flask import Flask, g, request
 
 from unternehmenskonto.db import now
-from unternehmenskonto.login import config, cookies, discovery, pages, sessions, views
+from unternehmenskonto.login import breaker, config, cookies, discovery, pages, sessions, views
 from unternehmenskonto.login import models as models
 from unternehmenskonto.settings import Settings, get_settings
 
@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     app.extensions[config.EXTENSION] = config.load(settings)
     app.extensions[discovery.EXTENSION] = discovery.empty_cache()
+    app.extensions[breaker.EXTENSION] = {}
     app.before_request(_load_actor)
     app.context_processor(_session_clock)
     app.register_blueprint(views.bp)

@@ -13,6 +13,7 @@ import structlog
 from flask import current_app
 
 from unternehmenskonto import http
+from unternehmenskonto.login import breaker
 from unternehmenskonto.login.config import IdentityProvider
 from unternehmenskonto.login.errors import LoginFailed, ProviderGarbage, ProviderSlow, ProviderUnreachable
 from unternehmenskonto.settings import get_settings
@@ -56,7 +57,7 @@ def metadata(provider: IdentityProvider) -> Metadata:
     if known is not None and moment - known[0] < METADATA_SECONDS:
         found: Metadata = known[1]
         return found
-    document = get_json(provider.issuer.rstrip("/") + WELL_KNOWN)
+    document = get_json(provider, provider.issuer.rstrip("/") + WELL_KNOWN)
     fresh = _checked(provider, document)
     _cache("metadata")[provider.issuer] = (moment, fresh)
     return fresh
@@ -76,7 +77,7 @@ def keys(provider: IdentityProvider, *, is_missing: bool = False) -> list[dict[s
         # Others see the attempt at once, so that many requests at the same time cost one fetch.
         known.tried_at = moment
     try:
-        jwks = _key_list(get_json(metadata(provider).jwks_uri))
+        jwks = _key_list(get_json(provider, metadata(provider).jwks_uri))
     except LoginFailed as error:
         if known is None or moment - known.fetched_at > STALE_KEYS_SECONDS:
             raise
@@ -86,17 +87,22 @@ def keys(provider: IdentityProvider, *, is_missing: bool = False) -> list[dict[s
     return jwks
 
 
-def get_json(url: str, *, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the JSON object at the address; raise LoginFailed for anything else."""
-    return json_of(call("GET", url, headers={"Accept": "application/json", **(headers or {})}))
+def get_json(provider: IdentityProvider, url: str, *, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the JSON object at the address of this provider; raise LoginFailed for anything else."""
+    return json_of(call(provider, "GET", url, headers={"Accept": "application/json", **(headers or {})}))
 
 
 def call(
-    method: str, url: str, *, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+    provider: IdentityProvider,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
 ) -> http.Answer:
-    """Call the provider; raise LoginFailed where it cannot be reached or is too slow."""
+    """Call the provider; raise LoginFailed where it cannot be reached, is too slow, or was so several times."""
     try:
-        return http.fetch(method, url, headers=headers, form=form)
+        return breaker.fetch(provider, method, url, headers=headers, form=form)
     except http.OutboundError as error:
         raise _failure(error) from None
 

@@ -16,6 +16,8 @@ class LoginFailed(AppError):
     advice: Any = _l("Versuchen Sie es noch einmal. Bleibt es dabei, schreiben Sie uns und nennen Sie die Kennung.")
     #: The same login would fail again: let the person choose another one, also where the provider remembers this.
     needs_other_login = False
+    #: After how many seconds it is worth another try, where the status is 503.
+    retry_after = 60
 
 
 class ProviderUnreachable(LoginFailed):
@@ -30,6 +32,17 @@ class ProviderSlow(ProviderUnreachable):
     code = "provider_slow"
     title = _l("Der Anmeldedienst antwortet zu langsam")
     sentence = _l("Der Anmeldedienst hat nicht rechtzeitig geantwortet. An Ihrem Zertifikat liegt es nicht.")
+
+
+class ProviderDown(ProviderUnreachable):
+    code = "provider_down"
+    title = _l("Der Anmeldedienst ist zurzeit gestört")
+    sentence = _l("Der Anmeldedienst hat mehrmals nicht geantwortet, deshalb fragen wir ihn gerade nicht.")
+    advice = _l("Versuchen Sie es in einer Minute noch einmal oder wählen Sie einen anderen Anmeldedienst.")
+
+    def __init__(self, *, retry_after: int, detail: str) -> None:
+        super().__init__(detail=detail)
+        self.retry_after = retry_after
 
 
 class ProviderGarbage(LoginFailed):

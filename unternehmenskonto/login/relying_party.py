@@ -11,7 +11,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 from unternehmenskonto import http, keys
 from unternehmenskonto.companies import assurance
-from unternehmenskonto.login import discovery
+from unternehmenskonto.login import breaker, discovery
 from unternehmenskonto.login.config import IdentityProvider
 from unternehmenskonto.login.errors import (
     Cancelled,
@@ -74,6 +74,8 @@ def logout_uri() -> str:
 
 def authorize_url(provider: IdentityProvider, wish: Request, *, language: str) -> str:
     """Return the address that begins a login at the provider; raise LoginFailed if it cannot be reached."""
+    # With the endpoints at hand nobody is asked here, but the way back would fail.
+    breaker.of(provider).check()
     challenge = base64.urlsafe_b64encode(hashlib.sha256(wish.verifier.encode()).digest()).rstrip(b"=").decode()
     parameters = {
         "response_type": "code",
@@ -170,7 +172,7 @@ def _tokens(provider: IdentityProvider, wish: Request, code: str, authentication
         headers |= authentication
     else:
         form |= {"client_id": provider.client_id, **authentication}
-    answer = discovery.call("POST", discovery.metadata(provider).token_endpoint, headers=headers, form=form)
+    answer = discovery.call(provider, "POST", discovery.metadata(provider).token_endpoint, headers=headers, form=form)
     if answer.status in (400, 401):
         raise TokenInvalid(detail=f"token endpoint: status {answer.status}, error {_error_word(answer)}")
     return discovery.json_of(answer)
@@ -190,7 +192,7 @@ def _userinfo(provider: IdentityProvider, access_token: str, subject: str) -> di
     address = discovery.metadata(provider).userinfo_endpoint
     if address is None or not provider.reads_userinfo:
         return {}
-    claims = discovery.get_json(address, headers={"Authorization": f"Bearer {access_token}"})
+    claims = discovery.get_json(provider, address, headers={"Authorization": f"Bearer {access_token}"})
     if claims.get("sub") != subject:
         raise TokenInvalid(detail="userinfo is about somebody else")
     return claims

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from unternehmenskonto.companies import assurance
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import InvalidInput, NotFound, reference
-from unternehmenskonto.login import actions, claims, cookies, devices, logout, relying_party, sessions
+from unternehmenskonto.login import actions, breaker, claims, cookies, devices, logout, relying_party, sessions
 from unternehmenskonto.login.config import IdentityProvider, providers
 from unternehmenskonto.login.errors import LoginFailed, TransactionUnknown
 from unternehmenskonto.permissions import current_actor, public, signed_in
@@ -38,7 +38,9 @@ def choose() -> str | Response:
     wish = _wish(request.args)
     if g.actor is not None and actions.is_good_enough(g.actor, wish):
         return redirect(wish.next_path, code=303)
-    return render_template("login/choose.html", providers=list(providers().values()), wish=wish)
+    found = list(providers().values())
+    down = {one.slug for one in found if breaker.of(one).seconds_down()}
+    return render_template("login/choose.html", providers=found, down=down, wish=wish)
 
 
 @bp.post("/anmelden/<slug>")
@@ -188,5 +190,5 @@ def _failed(error: LoginFailed, provider: IdentityProvider, wish: actions.Wish) 
     )
     response = Response(page, status=error.status, mimetype="text/html")
     if error.status == 503:
-        response.headers["Retry-After"] = "60"
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
