@@ -23,6 +23,8 @@ EVENTS: dict[str, frozenset[str]] = {
     "login.refused": frozenset({"identity_provider", "reason"}),
     "login.company_changed": frozenset(),
     "session.ended": frozenset({"reason"}),
+    "identity.linked": frozenset({"identity_provider"}),
+    "identity.unlinked": frozenset({"identity_provider"}),
     "company.founded": frozenset({"identity_provider"}),
     "company.updated": frozenset({"fields"}),
     "membership.joined": frozenset({"membership_id"}),
@@ -32,7 +34,8 @@ EVENTS: dict[str, frozenset[str]] = {
     "service.applied": frozenset({"service", "change", "fields"}),
     "consent.given": frozenset({"service", "claims"}),
     "consent.refused": frozenset({"service"}),
-    "claims.disclosed": frozenset({"service", "claims"}),
+    "consent.withdrawn": frozenset({"service"}),
+    "claims.disclosed": frozenset({"service", "claims", "membership_id"}),
     "code.issued": frozenset({"service"}),
     "code.replayed": frozenset({"service"}),
     "refresh.replayed": frozenset({"service"}),
@@ -40,6 +43,9 @@ EVENTS: dict[str, frozenset[str]] = {
     "token.issued": frozenset({"service", "scope", "grant_type"}),
     "client.refused": frozenset({"service", "reason"}),
     "provider.logged_out": frozenset({"service"}),
+    "logout.told": frozenset({"service"}),
+    "logout.refused": frozenset({"service"}),
+    "logout.failed": frozenset({"service", "reason"}),
     "message.delivered": frozenset({"message_id", "sequence_number", "kind", "service"}),
     "message.opened": frozenset({"message_id"}),
     "message.first_retrieved": frozenset({"message_id"}),
@@ -63,7 +69,17 @@ class AuditEvent(Base):
     """One act: when, who, for which company, on what. A trigger refuses UPDATE and DELETE."""
 
     __tablename__ = "audit_events"
-    __table_args__ = (Index("ix_audit_events_company", "company_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_events_company", "company_id", "id"),
+        #: What was passed on for one membership, service by service (Datenweitergaben).
+        Index(
+            "ix_audit_events_disclosures",
+            text("(fields ->> 'membership_id')"),
+            text("(fields ->> 'service')"),
+            "id",
+            postgresql_where=text("event = 'claims.disclosed'"),
+        ),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     at: Mapped[datetime] = mapped_column(default=now)

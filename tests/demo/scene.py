@@ -10,7 +10,7 @@ import requests
 from flask import Flask, request
 
 from unternehmenskonto.demo import identity_provider, online_service
-from unternehmenskonto.demo.identity_provider import Behaviour
+from unternehmenskonto.demo.identity_provider import Behaviour, Provider
 from unternehmenskonto.demo.serving import Listener
 
 from .person import TIMEOUT, choose_certificate
@@ -29,6 +29,7 @@ class Scene:
     browser: requests.Session = field(default_factory=requests.Session)
     applications: list[dict[str, Any]] = field(default_factory=list)
     authority_status: int = 202
+    provider: Provider | None = None
 
     def get(self, path: str) -> requests.Response:
         return self.browser.get(self.url + path, timeout=TIMEOUT)
@@ -61,11 +62,11 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         )
         behaviour = Behaviour(id_token={"org_sub": ORG_SUB})
         set_up = Scene(service.url, provider.url, behaviour)
-        provider.serve(
-            identity_provider.create_app(
-                issuer=provider.url, data=tmp_path / "provider", clients=[client], behaviour=behaviour
-            )
+        app = identity_provider.create_app(
+            issuer=provider.url, data=tmp_path / "provider", clients=[client], behaviour=behaviour
         )
+        set_up.provider = app.extensions["identity_provider"]
+        provider.serve(app)
         service.serve(
             online_service.create_app(
                 issuer=provider.url, base_url=service.url, authority_url=office.url, data=tmp_path / "service"

@@ -98,6 +98,19 @@ def test_refusal_returns_to_the_service(demo: Addresses, page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Sie haben die Anmeldung abgebrochen")
 
 
+def test_sign_out_at_the_account_reaches_the_service(demo: Addresses, page: Page) -> None:
+    log_in(page, demo, "Petra Sommer", "Nordlicht Logistik AG")
+    go_on_to_service(page, demo)
+    agree(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Gewerbe anmelden")
+    page.goto(f"{demo.konto.url}/unternehmen")
+    page.get_by_role("banner").get_by_role("button", name="Abmelden").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("abgemeldet")
+    # The service did not ask for it, and the browser was not there: the account has told it.
+    welcome = page.get_by_role("link", name="Mit Unternehmenskonto anmelden")
+    wait_for(page, f"{demo.online_service.url}/", lambda: welcome.count() == 1)
+
+
 def test_low_trust_level_is_told_what_to_do(demo: Addresses, page: Page) -> None:
     page.goto(f"{demo.konto.url}/anmelden")
     page.get_by_role("button", name="Mit Demo-Zertifikat anmelden").click()

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from unternehmenskonto.provider import backchannel as backchannel
 from unternehmenskonto.provider import client_keys, logout, server, views
 from unternehmenskonto.provider import models as models
 from unternehmenskonto.provider import retention as retention

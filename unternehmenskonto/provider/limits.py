@@ -67,5 +67,5 @@ NOTICE_WINDOW = timedelta(minutes=15)
 NOTICE_BATCH = 500
 #: A service that does not answer is told again for so long; after that its own session is over too.
 TELL_FOR = timedelta(hours=24)
-#: When a call to the same service is under way.
-SERVICE_BUSY = timedelta(seconds=10)
+#: When a call to the same service is under way, the next one waits.
+SERVICE_BUSY = timedelta(seconds=2)

@@ -13,7 +13,7 @@ from unternehmenskonto.login import actions as login
 from unternehmenskonto.login import cookies
 from unternehmenskonto.login.logout import upstream_login, upstream_url
 from unternehmenskonto.permissions import Actor
-from unternehmenskonto.provider import hints, responses, tokens
+from unternehmenskonto.provider import backchannel, hints, responses, tokens
 from unternehmenskonto.provider.clients import Client, find_client
 from unternehmenskonto.provider.limits import LOGOUT_DETOUR_SECONDS, MAXIMUM_LOGOUT_STATE_CHARACTERS
 from unternehmenskonto.provider.parameters import Parameters
@@ -71,6 +71,7 @@ def finish(asked: LogoutRequest, actor: Actor | None) -> Response:
     if actor is not None:
         upstream = upstream_login(actor.session_id)
         login.end_session(actor.session_id, "signed_out")
+        backchannel.close(actor.session_id)
         service = asked.client.client_id if asked.client else None
         audit.record(
             "provider.logged_out", by=f"person:{actor.person_id}", company_id=actor.company_id, service=service

@@ -126,3 +126,12 @@ class UsedAssertion(Base):
     service: Mapped[str] = mapped_column(String(63), primary_key=True)
     jti_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class EndedSession(Base):
+    """A session whose end was noticed and passed on; kept until nobody looks for it any more."""
+
+    __tablename__ = "provider_ended_sessions"
+
+    session_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    noticed_at: Mapped[datetime] = mapped_column(default=now, index=True)

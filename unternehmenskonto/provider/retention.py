@@ -6,7 +6,7 @@ from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import job
 from unternehmenskonto.provider import refresh
 from unternehmenskonto.provider.limits import RETENTION
-from unternehmenskonto.provider.models import Grant, Interaction, UsedAssertion
+from unternehmenskonto.provider.models import EndedSession, Grant, Interaction, UsedAssertion
 
 
 @job("provider.forget", cron="*/10 * * * *")
@@ -15,6 +15,8 @@ def forget() -> None:
     moment = now()
     for expired in (
         delete(Interaction).where(Interaction.expires_at < moment),
+        # Nobody looks further back than RETENTION; twice that leaves no gap.
+        delete(EndedSession).where(EndedSession.noticed_at < moment - 2 * RETENTION),
         delete(UsedAssertion).where(UsedAssertion.expires_at < moment),
         # Codes go with their grants; the tokens of both are dead long before.
         delete(Grant).where(

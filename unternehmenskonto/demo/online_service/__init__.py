@@ -3,8 +3,8 @@
 An example to copy: it needs Flask and Authlib and nothing of Unternehmenskonto. `login.py` is the whole OpenID
 relying party, from top to bottom; `applications.py` is the service itself; `storage.py` keeps what both need.
 
-Registered at Unternehmenskonto are the client_id, the addresses /callback, /login, /abgemeldet and /jwks.json,
-and which facts about the company this service needs and why.
+Registered at Unternehmenskonto are the client_id, the addresses /callback, /login, /abgemeldet, /jwks.json and
+/backchannel-logout, and which facts about the company this service needs and why.
 """
 
 import secrets

@@ -16,8 +16,9 @@ from authlib.integrations.flask_client import OAuth
 from authlib.oauth2.rfc7523 import PrivateKeyJWT, private_key_jwt_sign
 from flask import Blueprint, Flask, abort, current_app, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
+from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
+from joserfc.jwk import KeySet, RSAKey
 from werkzeug.wrappers import Response
 
 from .storage import execute, kept_secret
@@ -27,6 +28,9 @@ SCOPE = "openid"
 LOGIN_SECONDS = 8 * 3600
 ASSERTION_SECONDS = 60
 TIMEOUT_SECONDS = 10
+#: How much our clock and the issuer's may differ.
+LEEWAY_SECONDS = 10
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 login = Blueprint("login", __name__)
 
@@ -148,6 +152,49 @@ def logged_out() -> ResponseReturnValue:
     if "state" in request.args:
         current_app.extensions["konto"].validate_logout_response()
     return render_template("online_service/logged_out.html", login=current_login())
+
+
+@login.post("/backchannel-logout")
+def log_out_from_behind() -> ResponseReturnValue:
+    """End the login whose session is over at Unternehmenskonto, which calls this itself (Back-Channel Logout)."""
+    try:
+        sid = read_logout_token(request.form.get("logout_token", ""))
+    except (JoseError, ValueError) as error:
+        return {"error": "invalid_request", "error_description": str(error)}, 400
+    # No browser is here, so the session is ended where it lies: in our database.
+    execute("DELETE FROM login WHERE json_extract(claims, '$.sid') = ?", sid)
+    return "", 204
+
+
+def read_logout_token(token: str) -> str:
+    """Return the `sid` of a logout token; ValueError or JoseError for anything else (section 2.6)."""
+    try:
+        decoded = verify(token)
+    except JoseError:
+        decoded = verify(token, with_new_keys=True)  # Unternehmenskonto may have changed its keys
+    claims, now = decoded.claims, time.time()
+    # Nothing else that Unternehmenskonto signs may pass for a logout token, an ID token least of all.
+    if decoded.header.get("typ") != "logout+jwt" or "nonce" in claims:
+        raise ValueError("this is no logout token")
+    if claims.get("iss") != current_app.config["ISSUER"] or claims.get("aud") != CLIENT_ID:
+        raise ValueError("issuer or audience is another")
+    if not claims.get("iat", 0) - LEEWAY_SECONDS <= now < claims.get("exp", 0) + LEEWAY_SECONDS:
+        raise ValueError("the token is expired or not yet valid")
+    if claims.get("events", {}).get(LOGOUT_EVENT) != {}:
+        raise ValueError("the event is another")
+    if not claims.get("sid") or not claims.get("jti"):
+        raise ValueError("sid or jti is missing")
+    execute("DELETE FROM logout WHERE until < ?", now)
+    values = (claims["jti"], claims["exp"] + LEEWAY_SECONDS)
+    if not execute("INSERT INTO logout (jti, until) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING 1", *values):
+        raise ValueError("the token was used before")
+    return str(claims["sid"])
+
+
+def verify(token: str, *, with_new_keys: bool = False) -> jwt.Token:
+    """Return a token that Unternehmenskonto signed."""
+    keys = KeySet.import_key_set(konto().fetch_jwk_set(force=with_new_keys))
+    return jwt.decode(token, keys, algorithms=["RS256"])
 
 
 @login.get("/jwks.json")

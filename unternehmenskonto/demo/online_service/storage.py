@@ -10,6 +10,7 @@ from flask import Flask, current_app
 
 TABLES = """
     CREATE TABLE IF NOT EXISTS login (id TEXT PRIMARY KEY, until REAL, claims TEXT, id_token TEXT);
+    CREATE TABLE IF NOT EXISTS logout (jti TEXT PRIMARY KEY, until REAL);
     CREATE TABLE IF NOT EXISTS application (id TEXT PRIMARY KEY, org_sub TEXT, sent INTEGER, content TEXT);
 """
 
