@@ -147,6 +147,8 @@ class ClientTable(_Table):
     redirect_uris: Redirects = []
     post_logout_redirect_uris: Redirects = []
     initiate_login_uri: Redirect | None = None
+    backchannel_logout_uri: Redirect | None = None
+    backchannel_logout_session_required: bool | None = None
     token_endpoint_auth_method: Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
     jwks_uri: Address | None = None
     jwks: Annotated[dict[str, Any], AfterValidator(_public_keys)] | None = None
@@ -210,6 +212,9 @@ class ServiceTable(_Table):
             )
         if not is_secret and client.client_secret_sha256:
             yield ("client", "client_secret_sha256"), "is not used with this token_endpoint_auth_method; remove it"
+        if client.backchannel_logout_session_required is not None and not client.backchannel_logout_uri:
+            place = ("client", "backchannel_logout_session_required")
+            yield place, "needs backchannel_logout_uri; add it, or remove this key"
         if chosen == "none" and self.mailbox_sender:
             yield method, "a mailbox sender must prove who it is; write private_key_jwt and jwks_uri"
         if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
