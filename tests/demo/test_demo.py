@@ -2,7 +2,6 @@
 
 import os
 import queue
-import random
 import signal
 import subprocess
 import sys
@@ -16,21 +15,10 @@ from typing import Self
 import psutil
 import pytest
 
-from unternehmenskonto.demo.addresses import OFFSET_VARIABLE, AddressError, addresses, check_free
+from tests.ports import free_offset
+from unternehmenskonto.demo.addresses import OFFSET_VARIABLE, addresses, check_free
 from unternehmenskonto.demo.database import EmbeddedPostgres
 from unternehmenskonto.settings import ROOT
-
-
-def free_offset() -> int:
-    """Return an offset whose ports nobody uses: other tests may run beside these."""
-    while True:
-        offset = random.randrange(12_000, 24_000)
-        try:
-            check_free(addresses(offset))
-        except AddressError:
-            continue
-        return offset
-
 
 OFFSET = free_offset()
 NEEDED = addresses(OFFSET)
@@ -83,8 +71,14 @@ class Demo:
         return "".join(self.seen)
 
     def child(self, word: str) -> psutil.Process:
-        """Return the child process that calls itself `word`."""
-        return next(child for child in psutil.Process(self.process.pid).children() if word in child.name())
+        """Return the child process that calls itself `word`; a fresh one takes a moment to name itself."""
+        ends_at = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < ends_at:
+            for child in psutil.Process(self.process.pid).children():
+                if word in child.name():
+                    return child
+            time.sleep(0.05)
+        raise AssertionError(f"no child calls itself {word}")
 
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal, wait for the end, return the exit status."""

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.ports import free_offset
 from unternehmenskonto.demo.addresses import OFFSET_VARIABLE, Addresses, addresses
 from unternehmenskonto.settings import ROOT
 
-OFFSET = 21_000
+OFFSET = free_offset()
 START_SECONDS = 60
 STOP_SECONDS = 30
 

@@ -26,6 +26,7 @@ from typing import Self
 
 from sqlalchemy import URL
 
+from unternehmenskonto.demo.forking import end_with_parent
 from unternehmenskonto.demo.server_account import (
     Account,
     DatabaseError,
@@ -61,7 +62,8 @@ STATE_LINE = 7
 class EmbeddedPostgres:
     """Start, adopt and stop one PostgreSQL server whose data lies in ``data_dir``.
 
-    ``fsync=False`` trades safety after a power cut for speed; meant for tests only.
+    ``fsync=False`` is meant for tests only: it trades safety after a power cut for speed, and the server ends
+    with the process that started it.
     """
 
     def __init__(self, data_dir: Path, *, fsync: bool = True) -> None:
@@ -241,6 +243,7 @@ class EmbeddedPostgres:
                 cwd=self._home,
                 env=_environment(),
                 start_new_session=True,
+                preexec_fn=None if self._fsync else end_with_parent,
                 **account.process_options(),
             )
 

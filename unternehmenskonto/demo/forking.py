@@ -96,5 +96,6 @@ def _redirect(log_file: Path) -> None:
 
 
 def end_with_parent() -> None:
-    """Ask Linux to end this process when its parent is killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    """Ask Linux to end this process when its parent is killed; other systems have nothing like it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
