@@ -38,7 +38,9 @@ GET       /healthz/ready  public
 POST      /oauth/abmelden  public
 GET POST  /oauth/authorize  public
 GET POST  /oauth/end-session  public
+POST      /oauth/introspect  public
 GET       /oauth/jwks  public
+POST      /oauth/revoke  public
 POST      /oauth/token  public
 GET POST  /oauth/userinfo  public
 GET POST  /oauth/weiter/<name>  public
@@ -69,6 +71,8 @@ WITHOUT_FORM_TOKEN = {
     "/api/v1/messages",
     "/oauth/authorize",
     "/oauth/end-session",
+    "/oauth/introspect",
+    "/oauth/revoke",
     "/oauth/token",
     "/oauth/userinfo",
 }

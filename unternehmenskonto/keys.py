@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,8 +85,8 @@ def sign(claims: dict[str, Any], *, use: str, alg: str, typ: str) -> str:
     return jwt.encode(header, claims, key, algorithms=[alg])
 
 
-def verify(token: str, *, typ: str, audience: str) -> dict[str, Any]:
-    """Return the claims of a token that we signed ourselves; raise InvalidToken otherwise.
+def verify(token: str, *, typ: str, audience: str | Collection[str]) -> dict[str, Any]:
+    """Return the claims of a token that we signed ourselves for (one of) the audience; raise InvalidToken otherwise.
 
     Checks signature, algorithm, typ, iss, aud and exp (RFC 9068 section 4, RFC 8725 section 3).
     """
@@ -95,7 +96,8 @@ def verify(token: str, *, typ: str, audience: str) -> dict[str, Any]:
     if claims.get("iss") != get_settings().base_url:
         raise InvalidToken("foreign issuer")
     found = claims.get("aud")
-    if audience not in (found if isinstance(found, list) else [found]):
+    wanted = [audience] if isinstance(audience, str) else audience
+    if not any(name in wanted for name in (found if isinstance(found, list) else [found])):
         raise InvalidToken("other audience")
     moment = time.time()
     expires, issued = claims.get("exp"), claims.get("iat", 0)

@@ -267,9 +267,21 @@ def test_assertion_type_must_be_the_one(client: FlaskClient) -> None:
 
 def test_failures_are_limited_by_address(client: FlaskClient) -> None:
     party = sender()
-    for _ in range(60):
-        assert client.post("/oauth/token", data=FORM, headers=basic(party.client_id, "x")).status_code == 401
+    for number in range(60):
+        assert client.post("/oauth/token", data=FORM, headers=basic(f"x{number}", "x")).status_code == 401
     answer = client.post("/oauth/token", data=FORM, headers=basic(party.client_id, "x"))
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) <= 60
     assert answer.get_json()["error"]
+
+
+def test_guesses_at_one_client_are_limited_sooner_and_hurt_nobody_else(client: FlaskClient) -> None:
+    party, other = sender(), sender()
+    for name in (party.client_id, "unknown"):
+        found = [client.post("/oauth/token", data=FORM, headers=basic(name, "x")) for _ in range(21)]
+        assert [answer.status_code for answer in found] == [401] * 20 + [429]
+        assert len({answer.data for answer in found[:20]}) == 1
+    assert client.post("/oauth/token", data=FORM, headers=other.proof()[0]).status_code == 200
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    answer = client.post("/oauth/token", data=FORM, headers=party.proof()[0], environ_overrides=elsewhere)
+    assert answer.status_code == 200

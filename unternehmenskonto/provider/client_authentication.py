@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
+from flask import request
 from joserfc import jws
 from joserfc.errors import JoseError
 from sqlalchemy.dialects.postgresql import insert
@@ -66,6 +67,15 @@ def authenticate(headers: Mapping[str, str], form: Mapping[str, str]) -> Client:
         raise InvalidClientError(description=REFUSED, status_code=401) from None
     assert client is not None  # noqa: S101 - _check refuses None
     return client
+
+
+def claimed_client() -> str:
+    """Return from where which client is claimed, as a key for counting refusals; nothing is checked yet."""
+    try:
+        name = read_proof(dict(request.headers), request.form).client_id
+    except InvalidRequestError:
+        name = ""
+    return f"{request.remote_addr}|{hashlib.sha256(name.encode(errors='replace')).hexdigest()}"
 
 
 def read_proof(headers: Mapping[str, str], form: Mapping[str, str]) -> Proof:

@@ -39,6 +39,8 @@ LONG_VALUES = {
     "state": 4096,
     "claims": 4096,
     "id_token_hint": 8192,
+    "token": 8192,
+    "access_token": 8192,
     "client_assertion": MAXIMUM_ASSERTION_CHARACTERS,
     "request": 8192,
 }
@@ -52,8 +54,10 @@ REQUEST_URI_LIMIT = "30 per minute"
 
 #: Requests of one address that have to wait for a person: each is a row until somebody answers.
 WAITING_REQUESTS_LIMIT = "120 per minute"
-#: Refused client authentications of one address.
+#: Refused client authentications of one address, and of one address for one client. There is no limit for a
+#: client as a whole: with it anybody could lock out a service, and no secret of 256 bit is ever guessed.
 REFUSED_CLIENTS_LIMIT = "60 per minute"
+REFUSED_CLIENT_LIMIT = "20 per minute"
 METADATA_SECONDS = 300
 
 #: The wish of a service waits in a cookie (4 kB) while the identity provider logs out too.

@@ -11,6 +11,8 @@ import secrets
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError
 from sqlalchemy import ARRAY, Text, and_, bindparam, cast, exists, func, insert, select, update
@@ -59,6 +61,13 @@ _ROTATE = (
     .returning(Grant)
     .execution_options(synchronize_session=False)
 )
+_LIVING = select(Grant, RefreshToken.issued_at).where(
+    _MINE,
+    RefreshToken.used_at.is_(None),
+    RefreshToken.issued_at > bindparam("oldest"),
+    Grant.id == RefreshToken.grant_id,
+    IS_LIVING,
+)
 #: The same for a token that could not be spent: why?
 _STATE = (
     select(RefreshToken, Grant, exists().where(IS_LIVING).correlate(Grant), _IS_ASKED_SUBSET)
@@ -81,11 +90,37 @@ def rotate(token: str, client: Client, *, scope: Collection[str]) -> tuple[Grant
     nothing, or InvalidGrantError; a replay revokes the grant.
     """
     raw, moment = secrets.token_bytes(TOKEN_BYTES), now()
-    known = {"hash": digest(token), "client": client.client_id, "asked": list(scope), "moment": moment}
+    known = {**_key(token, client), "asked": list(scope), "moment": moment}
     grant = db.session.scalar(_ROTATE, {**known, "oldest": moment - OFFLINE_IDLE, "masked": _mask(token, raw)})
     if grant is not None:
         return grant, _store(raw, grant.id, client.client_id)
     return _again(token, known)
+
+
+@dataclass(frozen=True)
+class Living:
+    """A refresh token that could be spent now."""
+
+    grant: Grant
+    issued_at: datetime
+    expires_at: datetime
+
+
+def find_living(token: str, client: Client) -> Living | None:
+    """Return what the token stands for without spending it; None if it could not be spent."""
+    moment = now()
+    row = db.session.execute(
+        _LIVING,
+        {**_key(token, client), "moment": moment, "oldest": moment - OFFLINE_IDLE},
+    ).first()
+    if row is None or row[0].offline_until is None:
+        return None
+    return Living(row[0], row[1], min(row[1] + OFFLINE_IDLE, row[0].offline_until))
+
+
+def find_grant(token: str, client: Client) -> uuid.UUID | None:
+    """Return the grant of a refresh token of this client, spent or not."""
+    return db.session.scalar(select(RefreshToken.grant_id).where(_MINE), _key(token, client))
 
 
 def forget_successors() -> None:
@@ -119,6 +154,10 @@ def _end_family(grant: Grant) -> None:
         audit.record(
             "refresh.replayed", by=f"client:{grant.service}", company_id=grant.company_id, service=grant.service
         )
+
+
+def _key(token: str, client: Client) -> dict[str, object]:
+    return {"hash": digest(token), "client": client.client_id}
 
 
 def _store(raw: bytes, grant_id: uuid.UUID, service: str) -> str:

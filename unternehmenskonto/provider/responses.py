@@ -73,6 +73,11 @@ def as_json(payload: Mapping[str, Any], *, status: int = 200, headers: Mapping[s
     return response
 
 
+def nothing() -> Response:
+    """Say that it is done, in no words (RFC 7009 2.2)."""
+    return Response(status=200, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+
+
 def token_error(error: str, description: str, *, status: int = 400) -> Response:
     """Refuse a token request (RFC 6749 5.2)."""
     headers = {"WWW-Authenticate": f'Basic realm="{get_settings().base_url}"'} if status == 401 else {}

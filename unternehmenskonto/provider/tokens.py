@@ -33,6 +33,11 @@ def api_audience() -> str:
     return f"{get_settings().base_url}/api/v1"
 
 
+def audiences() -> tuple[str, ...]:
+    """Return every resource that our access tokens are made for."""
+    return userinfo_audience(), api_audience()
+
+
 def access_token_for_grant(grant: Grant, scope: str) -> str:
     """Return a token that reads the claims of this grant for five minutes; scope is the grant's or less."""
     more = {GRANT_CLAIM: grant.id.hex, "auth_time": int(grant.auth_time.timestamp())}

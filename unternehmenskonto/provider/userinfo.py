@@ -1,6 +1,7 @@
 """The userinfo endpoint: identity data, for a living grant only, each disclosure recorded."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Request, Response
@@ -36,8 +37,8 @@ def respond(request: Request) -> Response:
         return responses.bearer_error(None, NO_TOKEN)
     scheme, _, token = header.partition(" ")
     content = _verify(token.strip()) if scheme.lower() == "bearer" else {}
-    grant = _grant(content)
-    found = _living(grant) if grant else None
+    grant = grant_of(content)
+    found = find_living(grant) if grant else None
     if grant is None or found is None:
         return responses.bearer_error("invalid_token", BAD_TOKEN)
     if OPENID_SCOPE not in str(content.get("scope")).split():
@@ -53,14 +54,15 @@ def _verify(token: str) -> dict[str, Any]:
         return {}
 
 
-def _grant(content: dict[str, Any]) -> Grant | None:
+def grant_of(content: Mapping[str, Any]) -> Grant | None:
+    """Return the grant that an access token names; None if there is none."""
     try:
         return db.session.get(Grant, uuid.UUID(hex=str(content.get(tokens.GRANT_CLAIM))))
     except ValueError:
         return None
 
 
-def _living(grant: Grant) -> tuple[Membership, OnlineService] | None:
+def find_living(grant: Grant) -> tuple[Membership, OnlineService] | None:
     """Return whose values these are and who asks; None if grant, membership, right or service has ended."""
     if grant.revoked_at is not None:
         return None

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from unternehmenskonto.permissions import Actor, public
 from unternehmenskonto.provider import (
     authorize,
+    client_authentication,
     interactions,
     logout,
     metadata,
@@ -15,10 +16,12 @@ from unternehmenskonto.provider import (
     parameters,
     responses,
     server,
+    token_state,
     userinfo,
 )
 from unternehmenskonto.provider.limits import (
     METADATA_SECONDS,
+    REFUSED_CLIENT_LIMIT,
     REFUSED_CLIENTS_LIMIT,
     REQUEST_URI_LIMIT,
     WAITING_REQUESTS_LIMIT,
@@ -28,6 +31,20 @@ from unternehmenskonto.web import csrf, limiter
 bp = Blueprint("provider", __name__)
 
 AUTHORIZE_PATH = "/oauth/authorize"
+
+
+def _is_refused(response: Response) -> bool:
+    return response.status_code == 401
+
+
+#: Guessing is bounded over all endpoints at which clients prove themselves.
+by_address = limiter.shared_limit(REFUSED_CLIENTS_LIMIT, scope="refused clients", deduct_when=_is_refused)
+by_client = limiter.shared_limit(
+    REFUSED_CLIENT_LIMIT,
+    scope="refused client",
+    key_func=client_authentication.claimed_client,
+    deduct_when=_is_refused,
+)
 
 
 @bp.get("/.well-known/openid-configuration")
@@ -83,11 +100,32 @@ def proceed(name: str) -> ResponseReturnValue:
 
 @bp.post("/oauth/token")
 @csrf.exempt
-@limiter.limit(REFUSED_CLIENTS_LIMIT, deduct_when=lambda response: response.status_code == 401)
+@by_address
+@by_client
 @public
 def token() -> Response:
     """Exchange a code, or give an authority its token (RFC 6749 3.2)."""
     return server.token_response()
+
+
+@bp.post("/oauth/introspect")
+@csrf.exempt
+@by_address
+@by_client
+@public
+def introspect() -> Response:
+    """Tell a client about its own token (RFC 7662 2)."""
+    return token_state.introspect(request)
+
+
+@bp.post("/oauth/revoke")
+@csrf.exempt
+@by_address
+@by_client
+@public
+def revoke() -> Response:
+    """End the grant behind a client's own token (RFC 7009 2)."""
+    return token_state.revoke(request)
 
 
 @bp.route("/oauth/userinfo", methods=["GET", "POST"])
