@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError, UnsupportedTokenTypeError
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from flask import Request, Response
 
 from unternehmenskonto import keys
@@ -18,6 +18,12 @@ from unternehmenskonto.settings import get_settings
 INACTIVE = {"active": False}
 #: Of an access token's claims, what introspection repeats (RFC 7662 2.2).
 REPEATED = ("scope", "client_id", "sub", "aud", "iss", "exp", "iat", "jti", "auth_time")
+
+
+class UnsupportedTokenType(OAuth2Error):
+    """RFC 7009 2.2.1; Authlib's own class of this name answers 401."""
+
+    error = "unsupported_token_type"
 
 
 def introspect(request: Request) -> Response:
@@ -82,7 +88,7 @@ def _revoke(client: Client, token: str) -> None:
     content = _own_access_token(client, token)
     if content and tokens.GRANT_CLAIM not in content:
         # RFC 7009 2.2.1: it is good for five minutes, and nothing stands behind it that could be ended.
-        raise UnsupportedTokenTypeError("A token of client credentials ends by itself within five minutes.", status_code=400)
+        raise UnsupportedTokenType("A token of client credentials ends by itself within five minutes.")
     grant = userinfo.grant_of(content) if content else None
     grant_id = grant.id if grant else refresh.find_grant(token, client)
     if grant_id is not None:
