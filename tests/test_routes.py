@@ -26,6 +26,7 @@ GET       /abgemeldet  public
 POST      /abmelden  public
 GET       /anmelden  public
 POST      /anmelden/<slug>  public
+POST      /anmelden/<slug>/abmeldung  public
 GET       /anmelden/<slug>/rueckkehr  public
 POST      /api/v1/messages  scope mailbox.deliver
 GET       /api/v1/messages/<uuid:message_id>  scope mailbox.deliver
@@ -68,6 +69,7 @@ POST      /unternehmen/wechseln  signed_in
 """
 #: Addresses that software calls, or that other sites' forms post to by a standard; each has a proof of its own.
 WITHOUT_FORM_TOKEN = {
+    "/anmelden/<slug>/abmeldung",
     "/api/v1/messages",
     "/oauth/authorize",
     "/oauth/end-session",

@@ -15,7 +15,7 @@ from unternehmenskonto.companies.joining import create_person, found_or_join, up
 from unternehmenskonto.companies.models import Membership, Person
 from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import job
-from unternehmenskonto.login import relying_party
+from unternehmenskonto.login import logout_tokens, relying_party
 from unternehmenskonto.login.claims import Told
 from unternehmenskonto.login.config import IdentityProvider
 from unternehmenskonto.login.devices import UNKNOWN, Device
@@ -232,6 +232,7 @@ def forget() -> None:
     """Delete used and expired transactions; end sessions that are over, so that services are told soon."""
     settings, moment = get_settings(), now()
     db.session.execute(delete(LoginTransaction).where(LoginTransaction.created_at < moment - TRANSACTION_LIFETIME))
+    logout_tokens.forget()
     has_left = exists().where(Membership.id == LoginSession.membership_id, Membership.ended_at.is_not(None))
     is_over = (
         (LoginSession.created_at < moment - settings.session_absolute)

@@ -47,10 +47,12 @@ class Expected:
 
 def check_id_token(provider: IdentityProvider, token: str, expected: Expected) -> dict[str, Any]:
     """Return the claims of a good ID token; raise TokenInvalid with the reason for the log."""
-    header = _header(token)
-    claims = _verified(provider, token, header)
-    _check_parties(provider, claims)
-    _check_times(claims, expected)
+    header, claims = verified(provider, token, types=ID_TOKEN_TYPES)
+    check_issuer_and_audience(provider, claims)
+    if subject_of(claims) is None:
+        raise TokenInvalid(detail="sub")
+    check_lifetime(claims)
+    _check_auth_time(claims, expected)
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
         raise TokenInvalid(detail="nonce")
@@ -58,16 +60,28 @@ def check_id_token(provider: IdentityProvider, token: str, expected: Expected) -
     return claims
 
 
+def verified(
+    provider: IdentityProvider, token: str, *, types: tuple[str | None, ...]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return header and claims of a token that the provider has signed; raise TokenInvalid otherwise.
+
+    `types` are the accepted values of the header `typ` in lower case, None for its absence. Asks the provider for
+    its keys where they are not known, so no database connection should wait meanwhile.
+    """
+    header = _header(token)
+    return header, _verified(provider, token, header, types)
+
+
 def _header(token: str) -> dict[str, Any]:
     if len(token) > MAXIMUM_TOKEN_BYTES:
-        raise TokenInvalid(detail="ID token too long")
+        raise TokenInvalid(detail="token too long")
     segment = token.partition(".")[0]
     try:
         header = json.loads(_decoded(segment))
     except (binascii.Error, ValueError, RecursionError):
-        raise TokenInvalid(detail="ID token is no JWS") from None
+        raise TokenInvalid(detail="token is no JWS") from None
     if not isinstance(header, dict):
-        raise TokenInvalid(detail="ID token header")
+        raise TokenInvalid(detail="token header")
     return header
 
 
@@ -75,23 +89,25 @@ def _decoded(segment: str) -> bytes:
     return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
 
 
-def _verified(provider: IdentityProvider, token: str, header: Mapping[str, Any]) -> dict[str, Any]:
+def _verified(
+    provider: IdentityProvider, token: str, header: Mapping[str, Any], types: tuple[str | None, ...]
+) -> dict[str, Any]:
     alg = header.get("alg")
     if alg not in provider.id_token_algorithms:
-        raise TokenInvalid(detail="algorithm of the ID token")
+        raise TokenInvalid(detail="algorithm of the token")
     refused = [name for name in REFUSED_HEADERS if name in header]
     if refused:
-        raise TokenInvalid(detail=f"header {refused[0]} of the ID token")
+        raise TokenInvalid(detail=f"header {refused[0]} of the token")
     kind = header.get("typ")
-    if (kind.lower() if isinstance(kind, str) else kind) not in ID_TOKEN_TYPES:
-        raise TokenInvalid(detail="typ of the ID token")
+    if (kind.lower() if isinstance(kind, str) else kind) not in types:
+        raise TokenInvalid(detail="typ of the token")
     try:
         key = _key(provider, alg, header.get("kid"))
         claims = json.loads(jws.deserialize_compact(token, key, algorithms=[alg]).payload)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise TokenInvalid(detail=f"signature of the ID token: {type(error).__name__}") from None
+        raise TokenInvalid(detail=f"signature of the token: {type(error).__name__}") from None
     if not isinstance(claims, dict):
-        raise TokenInvalid(detail="ID token is no object")
+        raise TokenInvalid(detail="token is no object")
     return claims
 
 
@@ -101,7 +117,7 @@ def _key(provider: IdentityProvider, alg: str, kid: object) -> RSAKey | ECKey | 
     if not fitting:
         fitting = [jwk for jwk in discovery.keys(provider, is_missing=True) if _fits(jwk, alg, kid)]
     if len(fitting) != 1:
-        raise TokenInvalid(detail=f"{len(fitting)} keys fit the ID token")
+        raise TokenInvalid(detail=f"{len(fitting)} keys fit the token")
     jwk = fitting[0]
     if jwk["kty"] == "EC":
         return ECKey.import_key(jwk)
@@ -122,12 +138,16 @@ def _fits(jwk: Mapping[str, Any], alg: str, kid: object) -> bool:
     )
 
 
-def _check_parties(provider: IdentityProvider, claims: Mapping[str, Any]) -> None:
+def subject_of(claims: Mapping[str, Any]) -> str | None:
+    """Return the subject; None if there is none or it cannot be one."""
+    subject = claims.get("sub")
+    return subject if isinstance(subject, str) and 0 < len(subject) <= MAXIMUM_SUBJECT else None
+
+
+def check_issuer_and_audience(provider: IdentityProvider, claims: Mapping[str, Any]) -> None:
+    """Raise TokenInvalid unless this provider made the token, and for us (OpenID Connect Core 3.1.3.7)."""
     if claims.get("iss") != provider.issuer:
         raise TokenInvalid(detail="iss")
-    subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAXIMUM_SUBJECT:
-        raise TokenInvalid(detail="sub")
     found = claims.get("aud")
     audiences = found if isinstance(found, list) else [found]
     if provider.client_id not in audiences:
@@ -141,7 +161,8 @@ def _check_parties(provider: IdentityProvider, claims: Mapping[str, Any]) -> Non
         raise TokenInvalid(detail="azp")
 
 
-def _check_times(claims: Mapping[str, Any], expected: Expected) -> None:
+def check_lifetime(claims: Mapping[str, Any]) -> None:
+    """Raise TokenInvalid unless the token is valid now and was made just now."""
     moment = time.time()
     expires, issued = _seconds(claims, "exp"), _seconds(claims, "iat")
     if expires is None or expires <= moment - CLOCK_TOLERANCE_SECONDS:
@@ -152,6 +173,10 @@ def _check_times(claims: Mapping[str, Any], expected: Expected) -> None:
         begins = _seconds(claims, "nbf")
         if begins is None or begins > moment + CLOCK_TOLERANCE_SECONDS:
             raise TokenInvalid(detail="nbf")
+
+
+def _check_auth_time(claims: Mapping[str, Any], expected: Expected) -> None:
+    moment = time.time()
     proved = _seconds(claims, "auth_time")
     if "auth_time" in claims and (proved is None or proved > moment + CLOCK_TOLERANCE_SECONDS):
         raise TokenInvalid(detail="auth_time")

@@ -10,23 +10,35 @@ import uuid
 from dataclasses import replace
 
 import structlog
-from flask import Blueprint, g, redirect, render_template, request
+from flask import Blueprint, g, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from unternehmenskonto.companies import assurance
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import InvalidInput, NotFound, reference
-from unternehmenskonto.login import actions, breaker, claims, cookies, devices, logout, relying_party, sessions
+from unternehmenskonto.login import (
+    actions,
+    breaker,
+    claims,
+    cookies,
+    devices,
+    logout,
+    logout_tokens,
+    relying_party,
+    sessions,
+)
 from unternehmenskonto.login.config import IdentityProvider, providers
-from unternehmenskonto.login.errors import LoginFailed, TransactionUnknown
+from unternehmenskonto.login.errors import LoginFailed, TokenInvalid, TransactionUnknown
 from unternehmenskonto.permissions import current_actor, public, signed_in
-from unternehmenskonto.web import current_language, limiter, safe_path
+from unternehmenskonto.web import csrf, current_language, limiter, safe_path
 
 log = structlog.get_logger()
 bp = Blueprint("login", __name__)
 
 #: Enough for a whole office behind one address, too little to try out states or to flood a provider.
 ATTEMPTS = "30/minute"
+#: All logouts of one provider come from a few addresses, at the end of a working day in a rush.
+LOGOUT_TOKENS = "600/minute"
 MAXIMUM_MAX_AGE = 12 * 3600
 CLEAR_SITE_DATA = '"cache", "storage"'
 
@@ -105,6 +117,26 @@ def sign_out() -> Response:
     return response
 
 
+@bp.post("/anmelden/<slug>/abmeldung")
+@csrf.exempt
+@public
+@limiter.limit(LOGOUT_TOKENS)
+def back_channel_logout(slug: str) -> Response:
+    """End the sessions that the identity provider has ended (OpenID Connect Back-Channel Logout 1.0 section 2.8)."""
+    provider, given = _provider(slug), request.form.getlist("logout_token")
+    _release_database()
+    try:
+        if len(given) != 1:
+            raise TokenInvalid(detail=f"{len(given)} logout tokens")
+        number = logout_tokens.obey(provider, logout_tokens.check(provider, given[0]))
+    except LoginFailed as error:
+        db.session.rollback()
+        log.warning("logout refused", identity_provider=provider.slug, code=error.code, detail=error.detail)
+        return _logout_refused(error)
+    log.info("logout of the identity provider", identity_provider=provider.slug, sessions=number)
+    return Response(status=200, headers={"Cache-Control": "no-store"})
+
+
 @bp.get("/abgemeldet")
 @public
 def signed_out() -> str:
@@ -149,6 +181,21 @@ def _log_in(provider: IdentityProvider, pending: actions.Pending) -> str:
         language=current_language(),
         device=devices.recognise(request.user_agent.string),
     )
+
+
+def _logout_refused(error: LoginFailed) -> Response:
+    """Tell software what went wrong: 400 for its token, 503 where its keys cannot be had and it may come again."""
+    is_away = error.status == 503
+    body = {
+        "error": "temporarily_unavailable" if is_away else "invalid_request",
+        "error_description": f"Reference {reference()}",
+    }
+    response = jsonify(body)
+    response.status_code = 503 if is_away else 400
+    response.headers["Cache-Control"] = "no-store"
+    if is_away:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _release_database() -> None:
