@@ -31,10 +31,21 @@ def test_token_elsewhere_or_missing(client: FlaskClient, member: Membership) -> 
     token = Party().tokens(client)["access_token"]
     answer = client.get(f"/oauth/userinfo?access_token={token}")
     assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_request")
-    for answer in (client.get("/oauth/userinfo"), client.post("/oauth/userinfo", data={"access_token": token})):
+    for answer in (client.get("/oauth/userinfo"), client.post("/oauth/userinfo", json={"access_token": token})):
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
         assert "error" not in answer.headers["WWW-Authenticate"]
+
+
+def test_token_in_the_form(client: FlaskClient, member: Membership) -> None:
+    token = Party().tokens(client)["access_token"]
+    answer = client.post("/oauth/userinfo", data={"access_token": token})
+    assert answer.get_json()["given_name"] == member.person.given_name
+    assert client.post("/oauth/userinfo", data={"access_token": "x"}).status_code == 401
+    header = {"Authorization": f"Bearer {token}"}
+    for data, headers in (({"access_token": token}, header), ({"access_token": [token, token]}, {})):
+        answer = client.post("/oauth/userinfo", data=data, headers=headers)
+        assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30.", "x" * 20_000, "\\", '"', "ä"])

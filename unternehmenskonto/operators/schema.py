@@ -128,6 +128,8 @@ Redirect = Annotated[str, AfterValidator(_redirect)]
 Redirects = Annotated[list[Redirect], AfterValidator(_unique), Field(max_length=MAXIMUM_URIS)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Level = Literal["low", "substantial", "high"]
+Encryption = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 
 
 class _Table(BaseModel):
@@ -156,6 +158,11 @@ class ClientTable(_Table):
     scopes: Annotated[list[Annotated[str, AfterValidator(_scope)]], AfterValidator(_unique)] = []
     offline_access: bool = False
     id_token_signed_response_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] = "RS256"  # noqa: S105
+    id_token_encrypted_response_alg: Encryption | None = None
+    id_token_encrypted_response_enc: ContentEncryption | None = None
+    userinfo_signed_response_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] | None = None
+    userinfo_encrypted_response_alg: Encryption | None = None
+    userinfo_encrypted_response_enc: ContentEncryption | None = None
     minimum_assurance: Level = "substantial"
     contacts: Annotated[list[Annotated[str, AfterValidator(_contact)]], Field(max_length=MAXIMUM_URIS)] = []
 
@@ -194,6 +201,7 @@ class ServiceTable(_Table):
                 yield ("mailbox_sender",), "a sender must be able to prove who it is; add a table [client]"
             return
         yield from self._broken_client_rules(self.client)
+        yield from self._broken_encryption_rules(self.client)
         yield from self._broken_sector_rules(self.client)
 
     def _broken_client_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
@@ -223,6 +231,15 @@ class ServiceTable(_Table):
             yield ("client", "offline_access"), "needs a login first; add redirect_uris, or remove it"
         if "openid" in client.scopes and not client.redirect_uris:
             yield ("client", "scopes"), "openid needs redirect_uris; add them, or remove the scope"
+
+    def _broken_encryption_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
+        for kind in ("id_token", "userinfo"):
+            name = f"{kind}_encrypted_response_alg"
+            alg, enc = getattr(client, name), getattr(client, f"{kind}_encrypted_response_enc")
+            if alg and client.jwks is None and client.jwks_uri is None:
+                yield ("client", name), "needs a public key with use = enc; write either jwks_uri or jwks"
+            if enc and not alg:
+                yield ("client", f"{kind}_encrypted_response_enc"), f"does nothing without {name}; add it"
 
     def _broken_sector_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
         """OpenID Connect Core 8.1: the host of the redirect addresses, if there is exactly one, is the sector."""

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,15 @@ KEY_OF_ALG: dict[str, tuple[str, str | None]] = {
     "ES256": ("EC", "P-256"),
     "EdDSA": ("OKP", "Ed25519"),
 }
+#: Key management algorithm -> key types and curves (RFC 7518 4).
+_EC_CURVES = ("P-256", "P-384", "P-521", "X25519")
+KEYS_OF_ENCRYPTION: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
+    "RSA-OAEP-256": (("RSA",), None),
+    "ECDH-ES": (("EC", "OKP"), _EC_CURVES),
+    "ECDH-ES+A128KW": (("EC", "OKP"), _EC_CURVES),
+    "ECDH-ES+A256KW": (("EC", "OKP"), _EC_CURVES),
+}
+EncryptionKey = PublicKey
 _KINDS: dict[str, type[PublicKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 
@@ -54,14 +64,30 @@ def init_app(app: Flask) -> None:
 
 def keys_for(client: Client, *, alg: str, kid: str | None) -> list[PublicKey]:
     """Return the client's keys that fit algorithm and kid; an unknown kid causes one fetch in 30 seconds."""
+    return _find(client, lambda keys: _fitting(keys, alg, kid))
+
+
+def encryption_key(client: Client, *, alg: str) -> EncryptionKey | None:
+    """Return the client's newest key for encrypting to it; its keys are fetched as for signatures.
+
+    Only keys that say use=enc count: encrypting to a signature key would be a second use of it.
+    """
+    # What the client's proof has written stays: no rollback while the keys are fetched.
+    found = _find(client, lambda keys: _fitting_encryption(keys, alg), is_written=True)
+    return found[-1] if found else None
+
+
+def _find(
+    client: Client, fitting: Callable[[list[PublicKey]], list[PublicKey]], *, is_written: bool = False
+) -> list[PublicKey]:
     known = _set_of(client)
     uri = client.registration.get("jwks_uri")
     if uri and _is_older(known.fetched_at, JWKS_SECONDS):
-        _refresh(known, str(uri))
-    found = _fitting(known.keys, alg, kid)
+        _refresh(known, str(uri), is_written=is_written)
+    found = fitting(known.keys)
     if not found and uri:
-        _refresh(known, str(uri))
-        found = _fitting(known.keys, alg, kid)
+        _refresh(known, str(uri), is_written=is_written)
+        found = fitting(known.keys)
     return found
 
 
@@ -78,12 +104,13 @@ def _is_older(moment: float | None, seconds: float) -> bool:
     return moment is None or time.monotonic() - moment > seconds
 
 
-def _refresh(known: _Set, uri: str) -> None:
+def _refresh(known: _Set, uri: str, *, is_written: bool) -> None:
     """Fetch unless somebody did so just now; what was fetched before stays usable when that fails."""
     if not _is_older(known.tried_at, JWKS_REFETCH_SECONDS) and not known.lock.locked():
         return
-    # Nothing is written yet. Whoever waits for a slow client must not hold a database connection meanwhile.
-    db.session.rollback()
+    if not is_written:
+        # Whoever waits for a slow client must not hold a database connection meanwhile.
+        db.session.rollback()
     with known.lock:
         if not _is_older(known.tried_at, JWKS_REFETCH_SECONDS):
             return
@@ -99,7 +126,7 @@ def _refresh(known: _Set, uri: str) -> None:
 
 
 def _import(jwks: object) -> list[PublicKey]:
-    """Return the usable public signature keys of a JWK Set; others are passed over (RFC 7517 5)."""
+    """Return the usable public keys of a JWK Set; others are passed over (RFC 7517 5)."""
     entries = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(entries, list):
         return []
@@ -112,7 +139,7 @@ def _import(jwks: object) -> list[PublicKey]:
 
 
 def _import_one(entry: Any) -> PublicKey | None:
-    if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or entry.keys() & _PRIVATE_MEMBERS:
+    if not isinstance(entry, dict) or entry.get("use", "sig") not in ("sig", "enc") or entry.keys() & _PRIVATE_MEMBERS:
         return None
     kind = _KINDS.get(str(entry.get("kty")))
     if kind is None:
@@ -132,7 +159,20 @@ def _fitting(keys: list[PublicKey], alg: str, kid: str | None) -> list[PublicKey
         key
         for key in keys
         if key.key_type == kty
+        and key.get("use") != "enc"
         and (curve is None or key.get("crv") == curve)
         and key.get("alg") in (None, alg)
         and (kid is None or key.kid == kid)
+    ]
+
+
+def _fitting_encryption(keys: list[PublicKey], alg: str) -> list[PublicKey]:
+    types, curves = KEYS_OF_ENCRYPTION[alg]
+    return [
+        key
+        for key in keys
+        if key.get("use") == "enc"
+        and key.key_type in types
+        and (curves is None or key.get("crv") in curves)
+        and key.get("alg") in (None, alg)
     ]

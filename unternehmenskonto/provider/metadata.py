@@ -4,7 +4,7 @@ from typing import Any
 
 from unternehmenskonto import keys
 from unternehmenskonto.companies import assurance
-from unternehmenskonto.provider import claims
+from unternehmenskonto.provider import claims, encryption
 from unternehmenskonto.provider.authorize import PROMPTS
 from unternehmenskonto.provider.client_keys import KEY_OF_ALG
 from unternehmenskonto.provider.clients import AUTH_METHODS, DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE
@@ -38,6 +38,11 @@ def document() -> dict[str, Any]:
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "id_token_encryption_alg_values_supported": list(encryption.ALGORITHMS),
+        "id_token_encryption_enc_values_supported": list(encryption.CONTENT_ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "userinfo_encryption_alg_values_supported": list(encryption.ALGORITHMS),
+        "userinfo_encryption_enc_values_supported": list(encryption.CONTENT_ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(KEY_OF_ALG),
         "code_challenge_methods_supported": ["S256"],

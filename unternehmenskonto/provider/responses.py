@@ -73,6 +73,12 @@ def as_json(payload: Mapping[str, Any], *, status: int = 200, headers: Mapping[s
     return response
 
 
+def as_token(token: str) -> Response:
+    """Return a signed or encrypted object that nobody may keep (OpenID Connect Core 5.3.2)."""
+    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    return Response(token, mimetype="application/jwt", headers=headers)
+
+
 def nothing() -> Response:
     """Say that it is done, in no words (RFC 7009 2.2)."""
     return Response(status=200, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})

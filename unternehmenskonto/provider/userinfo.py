@@ -1,9 +1,12 @@
 """The userinfo endpoint: identity data, for a living grant only, each disclosure recorded."""
 
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Request, Response
 from sqlalchemy import bindparam, select
 
@@ -12,11 +15,14 @@ from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.permissions import ROLES
-from unternehmenskonto.provider import claims, responses, tokens
-from unternehmenskonto.provider.clients import OPENID_SCOPE, client_of
+from unternehmenskonto.provider import claims, encryption, responses, tokens
+from unternehmenskonto.provider.clients import OPENID_SCOPE, Client, client_of
 from unternehmenskonto.provider.models import Grant
 from unternehmenskonto.provider.steps import PERMISSION
+from unternehmenskonto.settings import get_settings
 
+#: Tells signed claims from ID tokens and access tokens, which have a typ of their own (RFC 8725 3.11).
+USERINFO_TYP = "userinfo+jwt"
 NO_TOKEN = "Send the access token in the Authorization header."  # noqa: S105 - a sentence
 BAD_TOKEN = "The access token is expired, revoked or not meant for this address."  # noqa: S105 - a sentence
 NO_SCOPE = "The access token was asked for without the scope openid."
@@ -30,20 +36,60 @@ _LIVING = (
 
 def respond(request: Request) -> Response:
     """Return the claims of the bearer token's grant, or the refusal of RFC 6750 3.1."""
-    if "access_token" in request.args:
-        return responses.bearer_error("invalid_request", "Never send a token in the address.", status=400)
-    header = request.headers.get("Authorization")
-    if header is None:
+    try:
+        token = _token(request)
+    except InvalidRequestError as error:
+        return responses.bearer_error("invalid_request", error.get_error_description(), status=400)
+    if token is None:
         return responses.bearer_error(None, NO_TOKEN)
-    scheme, _, token = header.partition(" ")
-    content = _verify(token.strip()) if scheme.lower() == "bearer" else {}
+    content = _verify(token)
     grant = grant_of(content)
     found = find_living(grant) if grant else None
     if grant is None or found is None:
         return responses.bearer_error("invalid_token", BAD_TOKEN)
     if OPENID_SCOPE not in str(content.get("scope")).split():
         return responses.bearer_error("insufficient_scope", NO_SCOPE, status=403)
-    return responses.as_json(_disclose(grant, *found))
+    return _encode(grant, *found)
+
+
+def _token(request: Request) -> str | None:
+    """Return the bearer token of header or form (RFC 6750 2.1, 2.2); empty if the header has another scheme.
+
+    Raises InvalidRequestError for a token in the address, twice, or in two places.
+    """
+    if "access_token" in request.args:
+        raise InvalidRequestError("Never send a token in the address.")
+    header = request.headers.get("Authorization")
+    given = request.form.getlist("access_token")
+    if len(given) > 1 or (given and header is not None):
+        raise InvalidRequestError("Send one token, in the Authorization header or in the form.")
+    if header is None:
+        return given[0] if given else None
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _encode(grant: Grant, membership: Membership, service: OnlineService) -> Response:
+    """Return the claims as the registration wants them: plain, signed, encrypted, or both (Core 5.3.2)."""
+    client = client_of(service)
+    if client is None:
+        return responses.bearer_error("invalid_token", BAD_TOKEN)
+    try:
+        to = encryption.recipient(client, "userinfo")
+    except InvalidRequestError as error:
+        return responses.bearer_error("invalid_request", error.get_error_description(), status=400)
+    content = _disclose(grant, membership, client)
+    alg = client.registration.get("userinfo_signed_response_alg")
+    if alg is None and to is None:
+        return responses.as_json(content)
+    body: str | bytes = orjson.dumps(content) if alg is None else _sign(content, client, str(alg))
+    closed = encryption.close(body, to, is_token=alg is not None) if to else str(body)
+    return responses.as_token(closed)
+
+
+def _sign(content: Mapping[str, Any], client: Client, alg: str) -> str:
+    issued = {"iss": get_settings().base_url, "aud": client.client_id, "iat": int(time.time())}
+    return keys.sign({**content, **issued}, use="token", alg=alg, typ=USERINFO_TYP)
 
 
 def _verify(token: str) -> dict[str, Any]:
@@ -72,10 +118,9 @@ def find_living(grant: Grant) -> tuple[Membership, OnlineService] | None:
     return row[0], row[1]
 
 
-def _disclose(grant: Grant, membership: Membership, service: OnlineService) -> dict[str, Any]:
+def _disclose(grant: Grant, membership: Membership, client: Client) -> dict[str, Any]:
     """Return the values that were granted and that the registration still allows."""
-    client = client_of(service)
-    allowed = claims.granted(client) if client else []
+    allowed = claims.granted(client)
     found = claims.values(
         [name for name in grant.claims if name in allowed],
         membership=membership,
