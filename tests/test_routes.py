@@ -44,6 +44,8 @@ GET       /oauth/jwks  public
 POST      /oauth/revoke  public
 POST      /oauth/token  public
 GET POST  /oauth/userinfo  public
+POST      /oauth/register  public
+DELETE GET PUT /oauth/register/<client_id>  public
 GET POST  /oauth/weiter/<name>  public
 GET       /postfach  permission mailbox.read
 GET       /postfach/<uuid:message_id>  permission mailbox.read
@@ -76,6 +78,7 @@ WITHOUT_FORM_TOKEN = {
     "/oauth/introspect",
     "/oauth/revoke",
     "/oauth/token",
+    "/oauth/register",
     "/oauth/userinfo",
 }
 #: Public documents that browser software of other sites may read; nothing here depends on who asks.

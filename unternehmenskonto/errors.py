@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 DATABASE_RETRY_SECONDS = 5
 OAUTH_PATHS = ("/oauth/token", "/oauth/userinfo", "/oauth/jwks", "/oauth/introspect", "/oauth/revoke")
+REGISTER_PATH = "/oauth/register"
 
 
 class AppError(Exception):
@@ -194,7 +195,7 @@ def answer(error: AppError) -> Response:
 def _answer() -> Callable[[AppError], Response]:
     if request.path.startswith("/api/"):
         return _problem
-    return _oauth if request.path in OAUTH_PATHS else _page
+    return _oauth if request.path in OAUTH_PATHS or request.path.startswith(REGISTER_PATH) else _page
 
 
 def _problem(error: AppError) -> Response:

@@ -44,7 +44,7 @@ def test_what_is_named_works(client: FlaskClient, member: Membership) -> None:
     for response_type in ("token", "id_token", "code token", "code id_token"):
         assert response_type not in found["response_types_supported"]
     assert found["code_challenge_methods_supported"] == ["S256"]
-    assert not [name for name in found if name.startswith(("registration", "device"))]
+    assert not [name for name in found if name.startswith("device")]
     claims = Party(claims=tuple(found["claims_supported"]))
     facts = claims.userinfo(client, claims.tokens(client)["access_token"]).get_json()
     assert facts.keys() <= set(found["claims_supported"])

@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from unternehmenskonto.operators import commands
+from unternehmenskonto.operators import commands, registration_commands
 from unternehmenskonto.operators import housekeeping as housekeeping
 
 
 def init_app(app: Flask) -> None:
     """Register the pages and commands of this part."""
+    registration_commands.init_app()
     commands.init_app(app)

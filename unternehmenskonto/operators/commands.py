@@ -44,14 +44,14 @@ class _Plain(click.Command):
             raise click.ClickException("The database has no tables yet. Make them with: flask db upgrade") from None
 
 
-class _Group(_Plain, AppGroup):
+class Group(_Plain, AppGroup):
     """A group whose commands fail in the same way."""
 
 
-services = _Group("services", help="The online services declared in files.")
-job_commands = _Group("jobs", help="Background jobs that were given up.")
-key_commands = _Group("keys", help="The keys that sign tokens and receipts.")
-settings_commands = _Group("settings", help="The settings of this installation.")
+services = Group("services", help="The online services declared in files.")
+job_commands = Group("jobs", help="Background jobs that were given up.")
+key_commands = Group("keys", help="The keys that sign tokens and receipts.")
+settings_commands = Group("settings", help="The settings of this installation.")
 directory_option = click.option(
     "--directory",
     type=click.Path(path_type=Path),
@@ -91,7 +91,7 @@ def plan_services(directory: Path | None, detailed_exitcode: bool) -> None:
 def apply_services(directory: Path | None) -> None:
     """Bring the database to what the files declare: all of it or nothing."""
     with _faults_shown(), one_commit():
-        plan = declared.apply(directory or get_settings().services_dir, by=_operator())
+        plan = declared.apply(directory or get_settings().services_dir, by=operator())
     _show(plan)
     click.echo("Nothing to do." if plan.is_empty else "Applied.")
 
@@ -122,7 +122,7 @@ def retry_jobs(job_id: int | None, every: bool) -> None:
     if (job_id is None) == (not every):
         raise click.UsageError("Name one job, or write --all. The numbers are shown by: flask jobs failed")
     with one_commit():
-        retried = housekeeping.retry_failed(job_id=job_id, by=_operator())
+        retried = housekeeping.retry_failed(job_id=job_id, by=operator())
     if job_id is not None and not retried:
         raise click.ClickException(f"There is no failed job {job_id}. The numbers are shown by: flask jobs failed")
     click.echo(f"{retried} jobs put back into the queue.")
@@ -136,7 +136,7 @@ def ensure_keys() -> None:
         keys.ensure_keys()
         made = sorted(set(db.session.scalars(select(keys.SigningKey.kid))) - before)
         for kid in made:
-            audit.record("key.made", by=_operator(), kid=kid)
+            audit.record("key.made", by=operator(), kid=kid)
     click.echo(f"{len(made)} keys made." if made else "All keys are there.")
 
 
@@ -178,7 +178,8 @@ def _faults_shown() -> Iterator[None]:
         raise click.ClickException(f"{len(error.faults)} faults, nothing was changed.") from None
 
 
-def _operator() -> str:
+def operator() -> str:
+    """Return who works at this terminal, for the audit log."""
     return f"operator:{getpass.getuser()}"
 
 

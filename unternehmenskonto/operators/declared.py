@@ -10,7 +10,9 @@ from sqlalchemy import select, text
 from unternehmenskonto import audit
 from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.db import db
-from unternehmenskonto.operators.reading import DeclaredService, read_services
+from unternehmenskonto.operators.reading import DeclaredService, Fault, FaultyServices, read_services
+from unternehmenskonto.provider import sectors
+from unternehmenskonto.provider.registration_models import Registration
 from unternehmenskonto.settings import get_settings
 
 NEW, CHANGED, REMOVED, UNCHANGED = "new", "changed", "removed", "unchanged"
@@ -67,6 +69,7 @@ def apply(directory: Path, *, by: str = "system") -> Plan:
     is switched off, never deleted. Raises FaultyServices before anything is changed if a file is faulty.
     """
     declared = check(directory)
+    _check_sectors(declared, directory)
     # Two operators applying at once would each see half of the other's work.
     db.session.execute(text("SELECT pg_advisory_xact_lock(hashtext('services apply'))"))
     existing = _existing()
@@ -81,8 +84,29 @@ def apply(directory: Path, *, by: str = "system") -> Plan:
     return result
 
 
+def _check_sectors(services: list[DeclaredService], directory: Path) -> None:
+    """Read the lists behind sector_identifier_uri (OpenID Connect Registration 5); raise FaultyServices."""
+    faults = []
+    for service in services:
+        client = service.columns["client"] or {}
+        uri = client.get("sector_identifier_uri")
+        if uri is None:
+            continue
+        try:
+            sectors.check(uri, client["redirect_uris"])
+        except sectors.InvalidSector as error:
+            place = "client.sector_identifier_uri"
+            faults.append(Fault(str(directory / f"{service.slug}.toml"), 1, place, str(error)))
+    if faults:
+        raise FaultyServices(faults)
+
+
 def _existing() -> dict[str, OnlineService]:
-    rows = db.session.scalars(select(OnlineService).execution_options(populate_existing=True))
+    """Return the services that files declare; those that registered themselves are no business of the files."""
+    registered = select(Registration.service)
+    rows = db.session.scalars(
+        select(OnlineService).where(OnlineService.slug.not_in(registered)).execution_options(populate_existing=True)
+    )
     return {row.slug: row for row in rows}
 
 

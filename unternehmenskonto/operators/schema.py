@@ -3,65 +3,22 @@
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from unternehmenskonto.catalogue.claims import CLAIMS
+from unternehmenskonto.catalogue.client_metadata import Address, Contacts, PublicKeys, Redirect, Redirects, unique
 from unternehmenskonto.permissions import SCOPES
-from unternehmenskonto.settings import is_loopback_url
 
-MAXIMUM_URL = 2000
-MAXIMUM_URIS = 20
 MAXIMUM_KEYS = 10
 MAXIMUM_REGIONS = 1000
 LEIKA_KEY = re.compile(r"99\d{12}")
 REGION = re.compile(r"\d{2}(\d(\d{2}(\d{4}(\d{3})?)?)?)?")
 SECTOR = re.compile(r"[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?")
 SECRET_DIGEST = re.compile(r"[0-9a-f]{64}")
-CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-PRIVATE_KEY_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 Location = tuple[str | int, ...]
-
-
-def _address(value: str, info: ValidationInfo) -> str:
-    """Check an address that people or we call: https, and http only on this machine in a demonstration."""
-    if not value.isascii() or not value.isprintable() or " " in value or len(value) > MAXIMUM_URL:
-        raise ValueError(f"must be an address of at most {MAXIMUM_URL} ASCII characters without spaces")
-    parts = _split(value)
-    if not parts.hostname or parts.scheme not in ("https", "http"):
-        raise ValueError('must be a complete address such as "https://dienst.example/start"')
-    if parts.username is not None:
-        raise ValueError("must not contain a user name or password; remove everything before the @")
-    if is_loopback_url(value):
-        if not (info.context or {}).get("is_local"):
-            raise ValueError(
-                "names this machine, which works in a demonstration only; "
-                "write the public https address of the service, or run with a loopback base_url"
-            )
-    elif parts.scheme != "https":
-        raise ValueError(f'must begin with https://; write "https{value.removeprefix("http")}"')
-    return value
-
-
-def _split(value: str) -> SplitResult:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError('is not an address; write one such as "https://dienst.example/start"') from None
-    return parts
-
-
-def _redirect(value: str, info: ValidationInfo) -> str:
-    """Check an address that is later compared character by character (RFC 9700 section 2.1)."""
-    _address(value, info)
-    if "#" in value:
-        raise ValueError("must not have a fragment; remove the # and what follows")
-    if "*" in value:
-        raise ValueError("must not have a wildcard; list each address in full, they are compared exactly")
-    return value
 
 
 def _leika(value: str) -> str:
@@ -101,35 +58,8 @@ def _scope(value: str) -> str:
     return value
 
 
-def _contact(value: str) -> str:
-    if not CONTACT.fullmatch(value):
-        raise ValueError('must be an e-mail address, for example "technik@dienst.example"')
-    return value
-
-
-def _public_keys(value: dict[str, Any]) -> dict[str, Any]:
-    keys = value.get("keys")
-    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) and "kty" in key for key in keys):
-        raise ValueError("must be a JWK Set: a table with a list named keys (RFC 7517 section 5)")
-    if any(PRIVATE_KEY_MEMBERS & key.keys() for key in keys):
-        raise ValueError("holds a private or symmetric key; publish the public key only and replace this key pair")
-    return value
-
-
-def _unique(values: list[str]) -> list[str]:
-    twice = sorted({value for value in values if values.count(value) > 1})
-    if twice:
-        raise ValueError(f"names {', '.join(twice)} more than once; remove the repetition")
-    return values
-
-
-Address = Annotated[str, AfterValidator(_address)]
-Redirect = Annotated[str, AfterValidator(_redirect)]
-Redirects = Annotated[list[Redirect], AfterValidator(_unique), Field(max_length=MAXIMUM_URIS)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Level = Literal["low", "substantial", "high"]
-Encryption = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
-ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 
 
 class _Table(BaseModel):
@@ -153,18 +83,19 @@ class ClientTable(_Table):
     backchannel_logout_session_required: bool | None = None
     token_endpoint_auth_method: Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
     jwks_uri: Address | None = None
-    jwks: Annotated[dict[str, Any], AfterValidator(_public_keys)] | None = None
+    jwks: PublicKeys | None = None
     client_secret_sha256: Annotated[str, AfterValidator(_digest)] | None = None
-    scopes: Annotated[list[Annotated[str, AfterValidator(_scope)]], AfterValidator(_unique)] = []
+    scopes: Annotated[list[Annotated[str, AfterValidator(_scope)]], AfterValidator(unique)] = []
     offline_access: bool = False
     id_token_signed_response_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] = "RS256"  # noqa: S105
-    id_token_encrypted_response_alg: Encryption | None = None
-    id_token_encrypted_response_enc: ContentEncryption | None = None
-    userinfo_signed_response_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] | None = None
-    userinfo_encrypted_response_alg: Encryption | None = None
-    userinfo_encrypted_response_enc: ContentEncryption | None = None
     minimum_assurance: Level = "substantial"
-    contacts: Annotated[list[Annotated[str, AfterValidator(_contact)]], Field(max_length=MAXIMUM_URIS)] = []
+    sector_identifier_uri: Address | None = None
+    request_uris: Redirects = []
+    request_object_signing_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] | None = None
+    require_signed_request_object: bool | None = None
+    pkce_exempt: bool | None = None
+    pkce_exempt_reason: Annotated[str, Field(min_length=10, max_length=300)] | None = None
+    contacts: Contacts = []
 
 
 class ServiceTable(_Table):
@@ -174,10 +105,10 @@ class ServiceTable(_Table):
     authority: Text
     description: Annotated[str, Field(max_length=4000)] = ""
     leika_keys: Annotated[
-        list[Annotated[str, AfterValidator(_leika)]], AfterValidator(_unique), Field(max_length=MAXIMUM_KEYS)
+        list[Annotated[str, AfterValidator(_leika)]], AfterValidator(unique), Field(max_length=MAXIMUM_KEYS)
     ] = []
     regions: Annotated[
-        list[Annotated[str, AfterValidator(_region)]], AfterValidator(_unique), Field(max_length=MAXIMUM_REGIONS)
+        list[Annotated[str, AfterValidator(_region)]], AfterValidator(unique), Field(max_length=MAXIMUM_REGIONS)
     ] = []
     start_url: Address | None = None
     listed: bool = True
@@ -201,7 +132,7 @@ class ServiceTable(_Table):
                 yield ("mailbox_sender",), "a sender must be able to prove who it is; add a table [client]"
             return
         yield from self._broken_client_rules(self.client)
-        yield from self._broken_encryption_rules(self.client)
+        yield from self._broken_request_rules(self.client)
         yield from self._broken_sector_rules(self.client)
 
     def _broken_client_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
@@ -221,8 +152,10 @@ class ServiceTable(_Table):
         if not is_secret and client.client_secret_sha256:
             yield ("client", "client_secret_sha256"), "is not used with this token_endpoint_auth_method; remove it"
         if client.backchannel_logout_session_required is not None and not client.backchannel_logout_uri:
-            place = ("client", "backchannel_logout_session_required")
-            yield place, "needs backchannel_logout_uri; add it, or remove this key"
+            yield (
+                ("client", "backchannel_logout_session_required"),
+                "needs backchannel_logout_uri; add it or remove this",
+            )
         if chosen == "none" and self.mailbox_sender:
             yield method, "a mailbox sender must prove who it is; write private_key_jwt and jwks_uri"
         if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
@@ -232,18 +165,26 @@ class ServiceTable(_Table):
         if "openid" in client.scopes and not client.redirect_uris:
             yield ("client", "scopes"), "openid needs redirect_uris; add them, or remove the scope"
 
-    def _broken_encryption_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
-        for kind in ("id_token", "userinfo"):
-            name = f"{kind}_encrypted_response_alg"
-            alg, enc = getattr(client, name), getattr(client, f"{kind}_encrypted_response_enc")
-            if alg and client.jwks is None and client.jwks_uri is None:
-                yield ("client", name), "needs a public key with use = enc; write either jwks_uri or jwks"
-            if enc and not alg:
-                yield ("client", f"{kind}_encrypted_response_enc"), f"does nothing without {name}; add it"
+    def _broken_request_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
+        """Rules about how the client asks: signed requests (RFC 9101) and PKCE (RFC 7636)."""
+        wants_signatures = client.require_signed_request_object or client.request_uris
+        if wants_signatures and client.jwks is None and client.jwks_uri is None:
+            yield ("client",), "signed requests need the public keys; write either jwks_uri or jwks"
+        exempt = ("client", "pkce_exempt")
+        if client.pkce_exempt and client.pkce_exempt_reason is None:
+            yield exempt, "needs pkce_exempt_reason: why the client cannot do without, and until when"
+        if client.pkce_exempt_reason is not None and not client.pkce_exempt:
+            yield ("client", "pkce_exempt_reason"), "gives a reason for nothing; add pkce_exempt = true, or remove it"
+        if client.pkce_exempt and client.token_endpoint_auth_method == "none":  # noqa: S105 - a method
+            yield exempt, "is never given to a client without secret; write private_key_jwt and jwks_uri"
 
     def _broken_sector_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
         """OpenID Connect Core 8.1: the host of the redirect addresses, if there is exactly one, is the sector."""
         hosts = sorted({str(urlsplit(uri).hostname) for uri in client.redirect_uris})
+        if client.sector_identifier_uri:
+            if self.sector is not None:
+                yield ("sector",), "follows from sector_identifier_uri; remove one of the two"
+            return
         if self.sector is None and len(hosts) != 1:
             found = f"the redirect_uris have the hosts {', '.join(hosts)}" if hosts else "there are no redirect_uris"
             yield ("sector",), f'{found}, so the sector must be said; write sector = "gewerbe.musterstadt.example"'
@@ -267,6 +208,8 @@ class ServiceTable(_Table):
 
     def _default_sector(self, slug: str) -> str:
         uris = self.client.redirect_uris if self.client else []
+        if self.client and self.client.sector_identifier_uri:
+            uris = [self.client.sector_identifier_uri]
         return str(urlsplit(uris[0]).hostname) if uris else slug
 
     def _client(self) -> dict[str, Any] | None:

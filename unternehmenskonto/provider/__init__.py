@@ -3,8 +3,9 @@
 from flask import Flask
 
 from unternehmenskonto.provider import backchannel as backchannel
-from unternehmenskonto.provider import client_keys, logout, server, views
+from unternehmenskonto.provider import client_keys, logout, registration_views, server, views
 from unternehmenskonto.provider import models as models
+from unternehmenskonto.provider import registration_models as registration_models
 from unternehmenskonto.provider import retention as retention
 
 
@@ -14,3 +15,4 @@ def init_app(app: Flask) -> None:
     server.init_app(app)
     app.before_request(logout.return_to_service)
     app.register_blueprint(views.bp)
+    app.register_blueprint(registration_views.bp)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from flask_babel import lazy_gettext as _l
 
 from unternehmenskonto.companies import assurance
@@ -20,6 +21,8 @@ from unternehmenskonto.provider.limits import MAXIMUM_NONCE_CHARACTERS
 from unternehmenskonto.provider.parameters import Parameters
 from unternehmenskonto.provider.responses import QUERY, RESPONSE_MODES, AuthorizeError
 from unternehmenskonto.web import LANGUAGES
+
+log = structlog.get_logger()
 
 PROMPTS = ("none", "login", "consent", "select_account")
 #: What this module reads, request objects opened; nothing else of a request is kept.
@@ -142,6 +145,8 @@ def check(to: Recipient) -> AuthorizeRequest:
     is_without_pkce = client.is_pkce_exempt and not (
         parameters.get("code_challenge") or parameters.get("code_challenge_method")
     )
+    if is_without_pkce:
+        log.warning("login without PKCE", service=client.client_id, reason=client.registration["pkce_exempt_reason"])
     for error, description, is_wrong in CHECKS if is_without_pkce else (*CHECKS, *PKCE_CHECKS):
         if is_wrong(parameters):
             raise AuthorizeError(error, description)
@@ -152,7 +157,7 @@ def check(to: Recipient) -> AuthorizeRequest:
         nonce=parameters.get("nonce"),
         code_challenge=parameters.get("code_challenge") or "",
         prompts=frozenset((parameters.get("prompt") or "").split()),
-        max_age=_max_age(parameters),
+        max_age=_max_age(parameters, client),
         minimum_assurance=_minimum_assurance(client, parameters.get("acr_values"), wish),
         reported_levels=wish.levels if wish.is_acr_essential else (),
         claims=tuple(claims.granted(client, wish.names)),
@@ -219,9 +224,10 @@ def _claims_wish(parameters: Parameters) -> ClaimsRequest:
     return wish
 
 
-def _max_age(parameters: Parameters) -> int | None:
+def _max_age(parameters: Parameters, client: Client) -> int | None:
+    """Return the seconds that the request names, else the registration (default_max_age)."""
     value = parameters.get("max_age")
-    return None if value is None else int(value)
+    return client.registration.get("default_max_age") if value is None else int(value)
 
 
 def _minimum_assurance(client: Client, acr_values: str | None, wish: ClaimsRequest) -> str:

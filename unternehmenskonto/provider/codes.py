@@ -135,6 +135,17 @@ def _notice_replay(code_hash: bytes, client_id: str) -> None:
         audit.record("code.replayed", by=f"client:{client_id}", service=client_id)
 
 
+def is_proven(verifier: str | None, challenge: str) -> bool:
+    """Tell whether verifier and challenge belong together; a code without challenge takes no verifier.
+
+    Only clients that the operator exempted get a code without challenge. A verifier for one shows that somebody
+    took the challenge out of the request on its way (RFC 9700 4.8.2).
+    """
+    if not challenge or not verifier:
+        return not challenge and not verifier
+    return is_verifier_of(verifier, challenge)
+
+
 def is_verifier_of(verifier: str, challenge: str) -> bool:
     """Tell whether the PKCE verifier hashes to the challenge (RFC 7636 4.6, S256)."""
     if _VERIFIER.fullmatch(verifier) is None:

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as ClientCreden
 
 from unternehmenskonto import audit
 from unternehmenskonto.db import now
-from unternehmenskonto.provider import codes, encryption, refresh, tokens
+from unternehmenskonto.provider import codes, refresh, tokens
 from unternehmenskonto.provider.clients import DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE, Client
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS
 from unternehmenskonto.provider.models import Grant
@@ -32,8 +32,8 @@ class AuthorizationCodeGrant(CodeEngine):
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("This client may not use authorization codes.")
         form = self.request.form
-        self.recipient = encryption.recipient(client, "id_token")
-        for name in ("code", "redirect_uri", "code_verifier"):
+        needed = ("code", "redirect_uri") if client.is_pkce_exempt else ("code", "redirect_uri", "code_verifier")
+        for name in needed:
             if not form.get(name):
                 raise InvalidRequestError(f"{name} is missing.")
         redeemed = codes.redeem(form["code"], client_id=client.client_id)
@@ -42,7 +42,7 @@ class AuthorizationCodeGrant(CodeEngine):
             or redeemed.expires_at <= now()
             or redeemed.grant.revoked_at is not None
             or redeemed.redirect_uri != form["redirect_uri"]
-            or not codes.is_verifier_of(form["code_verifier"], redeemed.code_challenge)
+            or not codes.is_proven(form.get("code_verifier"), redeemed.code_challenge)
         ):
             raise InvalidGrantError(BAD_CODE)
         self.request.authorization_code = redeemed
@@ -52,7 +52,7 @@ class AuthorizationCodeGrant(CodeEngine):
         client: Client = self.request.client
         redeemed: codes.RedeemedCode = self.request.authorization_code
         grant = redeemed.grant
-        answer = _answer(grant, client, scope=grant.scope, nonce=redeemed.nonce, to=self.recipient)
+        answer = _answer(grant, client, scope=grant.scope, nonce=redeemed.nonce)
         if OFFLINE_SCOPE in grant.scope.split():
             answer["refresh_token"] = refresh.issue(grant)
         _record(client, grant.scope, self.GRANT_TYPE, company_id=grant.company_id)
@@ -74,7 +74,6 @@ class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
         form = self.request.form
         if not form.get("refresh_token"):
             raise InvalidRequestError("refresh_token is missing.")
-        self.recipient = encryption.recipient(client, "id_token")
         self.asked = list(dict.fromkeys(form.get("scope", "").split()))
         self.grant, self.successor = refresh.rotate(form["refresh_token"], client, scope=self.asked)
 
@@ -82,7 +81,7 @@ class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
         """Answer with all three tokens; the ID token tells of the same login, without nonce (Core 12.2)."""
         client: Client = self.request.client
         scope = " ".join(self.asked) or self.grant.scope
-        answer = _answer(self.grant, client, scope=scope, nonce=None, to=self.recipient)
+        answer = _answer(self.grant, client, scope=scope, nonce=None)
         answer["refresh_token"] = self.successor
         _record(client, scope, self.GRANT_TYPE, company_id=self.grant.company_id)
         return 200, answer, []
@@ -116,10 +115,8 @@ class ClientCredentialsGrant(ClientCredentialsEngine):
         return 200, answer, []
 
 
-def _answer(
-    grant: Grant, client: Client, *, scope: str, nonce: str | None, to: encryption.Recipient | None
-) -> dict[str, Any]:
-    """Return access token and, for the scope openid, ID token, closed if it is closed for somebody."""
+def _answer(grant: Grant, client: Client, *, scope: str, nonce: str | None) -> dict[str, Any]:
+    """Return access token and, for the scope openid, ID token."""
     access_token = tokens.access_token_for_grant(grant, scope)
     answer = {
         "access_token": access_token,
@@ -128,8 +125,7 @@ def _answer(
         "scope": scope,
     }
     if OPENID_SCOPE in scope.split():
-        signed = tokens.id_token(grant, client, nonce=nonce, access_token=access_token)
-        answer["id_token"] = encryption.close(signed, to, is_token=True) if to else signed
+        answer["id_token"] = tokens.id_token(grant, client, nonce=nonce, access_token=access_token)
     return answer
 
 

@@ -49,6 +49,9 @@ MAXIMUM_NONCE_CHARACTERS = 1024
 MAXIMUM_CLAIMS = 100
 #: FAPI 2.0 Message Signing 5.3.1: a request object lives an hour at most.
 REQUEST_OBJECT_SECONDS = 3600
+#: The list behind a sector_identifier_uri, and the body of a registration.
+SECTOR_BYTES = 64 * 1024
+REGISTRATION_BYTES = 64 * 1024
 #: Requests of one address that make us fetch a registered request_uri.
 REQUEST_URI_LIMIT = "30 per minute"
 

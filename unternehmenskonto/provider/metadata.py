@@ -8,6 +8,7 @@ from unternehmenskonto.provider import claims, encryption
 from unternehmenskonto.provider.authorize import PROMPTS
 from unternehmenskonto.provider.client_keys import KEY_OF_ALG
 from unternehmenskonto.provider.clients import AUTH_METHODS, DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE
+from unternehmenskonto.provider.registration import REGISTER_PATH
 from unternehmenskonto.provider.responses import RESPONSE_MODES
 from unternehmenskonto.settings import get_settings
 from unternehmenskonto.web import LANGUAGES
@@ -24,6 +25,7 @@ def document() -> dict[str, Any]:
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "token_endpoint": f"{issuer}/oauth/token",
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
+        "registration_endpoint": f"{issuer}{REGISTER_PATH}",
         "jwks_uri": f"{issuer}/oauth/jwks",
         "end_session_endpoint": f"{issuer}/oauth/end-session",
         "introspection_endpoint": f"{issuer}/oauth/introspect",

@@ -21,6 +21,11 @@ def revoke_grants(*, membership_id: uuid.UUID, service: str, by: str, reason: st
     return _revoke(Grant.membership_id == membership_id, Grant.service == service, by=by, reason=reason)
 
 
+def revoke_all_of(service: str, *, by: str, reason: str) -> int:
+    """End every grant of a service that is no longer there; return how many."""
+    return _revoke(Grant.service == service, by=by, reason=reason)
+
+
 def _revoke(*which: object, by: str, reason: str) -> int:
     ended = db.session.execute(
         _END.where(*which).values(revoked_at=now()).returning(Grant.company_id, Grant.service)  # type: ignore[arg-type]

@@ -1,0 +1,71 @@
+"""Keys of [client] about signed requests, sectors and PKCE: what is taken, what is refused."""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from pytest_httpserver import HTTPServer
+
+from tests.operators.test_declared import SERVICE, faults_of, write
+from unternehmenskonto.catalogue.models import OnlineService
+from unternehmenskonto.db import db
+from unternehmenskonto.operators import declared
+from unternehmenskonto.operators.reading import FaultyServices, read_service
+
+NO_KEYS = SERVICE.replace(
+    'token_endpoint_auth_method = "private_key_jwt"\njwks_uri = "https://abfall.example/jwks.json"\n',
+    f'token_endpoint_auth_method = "client_secret_basic"\nclient_secret_sha256 = "{"a" * 64}"\n',
+)
+PUBLIC = NO_KEYS.replace("client_secret_basic", "none").replace(f'client_secret_sha256 = "{"a" * 64}"\n', "")
+MARK = "token_endpoint_auth_method"
+
+
+def with_keys(text: str, lines: str) -> str:
+    return text.replace(MARK, f"{lines}\n{MARK}", 1)
+
+
+FAULTS = {
+    "signed without keys": (with_keys(NO_KEYS, "require_signed_request_object = true"), "need the public keys"),
+    "fetched without keys": (with_keys(NO_KEYS, 'request_uris = ["https://abfall.example/r"]'), "need the public keys"),
+    "no reason": (with_keys(SERVICE, "pkce_exempt = true"), "needs pkce_exempt_reason"),
+    "no exemption": (with_keys(SERVICE, 'pkce_exempt_reason = "weil es alt ist"'), "a reason for nothing"),
+    "public": (
+        with_keys(PUBLIC, 'pkce_exempt = true\npkce_exempt_reason = "weil es alt ist"'), "never given to a client"
+    ),
+    "two sectors": (
+        with_keys(SERVICE.replace("[client]", 'sector = "a.example"\n[client]'),
+                  'sector_identifier_uri = "https://abfall.example/sector"'),
+        "follows from sector_identifier_uri",
+    ),
+    "unsigned": (with_keys(SERVICE, 'request_object_signing_alg = "none"'), "must be one of"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_told(tmp_path: Path, name: str) -> None:
+    text, reason = FAULTS[name]
+    assert any(reason in found for _, _, found in faults_of(tmp_path, text)), faults_of(tmp_path, text)
+
+
+def test_exemption_and_signed_requests_are_taken(tmp_path: Path) -> None:
+    lines = 'pkce_exempt = true\npkce_exempt_reason = "weil es alt ist"\nrequire_signed_request_object = true'
+    client = read_service(write(tmp_path, with_keys(SERVICE, lines)), is_local=False).columns["client"]
+    assert (client["pkce_exempt"], client["require_signed_request_object"]) == (True, True)
+
+
+def test_sector_is_read_at_apply(app: Flask, tmp_path: Path, httpserver: HTTPServer) -> None:
+    uri = httpserver.url_for("/sector.json")
+    text = with_keys(SERVICE, f'sector_identifier_uri = "{uri}"').replace(
+        '"https://abfall.example/callback",', '"https://abfall.example/callback", "https://b.example/callback"'
+    )
+    write(tmp_path, text)
+    httpserver.expect_request("/sector.json").respond_with_json(["https://abfall.example/callback"])
+    with pytest.raises(FaultyServices, match="does not list every redirect_uri"):
+        declared.apply(tmp_path)
+    assert db.session.get(OnlineService, "abfall") is None
+    httpserver.clear()
+    httpserver.expect_request("/sector.json").respond_with_json(
+        ["https://abfall.example/callback", "https://b.example/callback"]
+    )
+    declared.apply(tmp_path)
+    assert db.session.get_one(OnlineService, "abfall").sector == httpserver.host
