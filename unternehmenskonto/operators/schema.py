@@ -60,6 +60,8 @@ def _scope(value: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Level = Literal["low", "substantial", "high"]
+Encryption = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 
 
 class _Table(BaseModel):
@@ -88,6 +90,11 @@ class ClientTable(_Table):
     scopes: Annotated[list[Annotated[str, AfterValidator(_scope)]], AfterValidator(unique)] = []
     offline_access: bool = False
     id_token_signed_response_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] = "RS256"  # noqa: S105
+    id_token_encrypted_response_alg: Encryption | None = None
+    id_token_encrypted_response_enc: ContentEncryption | None = None
+    userinfo_signed_response_alg: Literal["RS256", "PS256", "ES256", "EdDSA"] | None = None
+    userinfo_encrypted_response_alg: Encryption | None = None
+    userinfo_encrypted_response_enc: ContentEncryption | None = None
     minimum_assurance: Level = "substantial"
     sector_identifier_uri: Address | None = None
     request_uris: Redirects = []
@@ -133,6 +140,7 @@ class ServiceTable(_Table):
             return
         yield from self._broken_client_rules(self.client)
         yield from self._broken_request_rules(self.client)
+        yield from self._broken_encryption_rules(self.client)
         yield from self._broken_sector_rules(self.client)
 
     def _broken_client_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
@@ -177,6 +185,15 @@ class ServiceTable(_Table):
             yield ("client", "pkce_exempt_reason"), "gives a reason for nothing; add pkce_exempt = true, or remove it"
         if client.pkce_exempt and client.token_endpoint_auth_method == "none":  # noqa: S105 - a method
             yield exempt, "is never given to a client without secret; write private_key_jwt and jwks_uri"
+
+    def _broken_encryption_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
+        for kind in ("id_token", "userinfo"):
+            name = f"{kind}_encrypted_response_alg"
+            alg, enc = getattr(client, name), getattr(client, f"{kind}_encrypted_response_enc")
+            if alg and client.jwks is None and client.jwks_uri is None:
+                yield ("client", name), "needs a public key with use = enc; write either jwks_uri or jwks"
+            if enc and not alg:
+                yield ("client", f"{kind}_encrypted_response_enc"), f"does nothing without {name}; add it"
 
     def _broken_sector_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
         """OpenID Connect Core 8.1: the host of the redirect addresses, if there is exactly one, is the sector."""

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as ClientCreden
 
 from unternehmenskonto import audit
 from unternehmenskonto.db import now
-from unternehmenskonto.provider import codes, refresh, tokens
+from unternehmenskonto.provider import codes, encryption, refresh, tokens
 from unternehmenskonto.provider.clients import DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE, Client
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS
 from unternehmenskonto.provider.models import Grant
@@ -32,6 +32,7 @@ class AuthorizationCodeGrant(CodeEngine):
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("This client may not use authorization codes.")
         form = self.request.form
+        self.recipient = encryption.recipient(client, "id_token")
         needed = ("code", "redirect_uri") if client.is_pkce_exempt else ("code", "redirect_uri", "code_verifier")
         for name in needed:
             if not form.get(name):
@@ -52,7 +53,7 @@ class AuthorizationCodeGrant(CodeEngine):
         client: Client = self.request.client
         redeemed: codes.RedeemedCode = self.request.authorization_code
         grant = redeemed.grant
-        answer = _answer(grant, client, scope=grant.scope, nonce=redeemed.nonce)
+        answer = _answer(grant, client, scope=grant.scope, nonce=redeemed.nonce, to=self.recipient)
         if OFFLINE_SCOPE in grant.scope.split():
             answer["refresh_token"] = refresh.issue(grant)
         _record(client, grant.scope, self.GRANT_TYPE, company_id=grant.company_id)
@@ -74,6 +75,7 @@ class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
         form = self.request.form
         if not form.get("refresh_token"):
             raise InvalidRequestError("refresh_token is missing.")
+        self.recipient = encryption.recipient(client, "id_token")
         self.asked = list(dict.fromkeys(form.get("scope", "").split()))
         self.grant, self.successor = refresh.rotate(form["refresh_token"], client, scope=self.asked)
 
@@ -81,7 +83,7 @@ class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
         """Answer with all three tokens; the ID token tells of the same login, without nonce (Core 12.2)."""
         client: Client = self.request.client
         scope = " ".join(self.asked) or self.grant.scope
-        answer = _answer(self.grant, client, scope=scope, nonce=None)
+        answer = _answer(self.grant, client, scope=scope, nonce=None, to=self.recipient)
         answer["refresh_token"] = self.successor
         _record(client, scope, self.GRANT_TYPE, company_id=self.grant.company_id)
         return 200, answer, []
@@ -115,8 +117,10 @@ class ClientCredentialsGrant(ClientCredentialsEngine):
         return 200, answer, []
 
 
-def _answer(grant: Grant, client: Client, *, scope: str, nonce: str | None) -> dict[str, Any]:
-    """Return access token and, for the scope openid, ID token."""
+def _answer(
+    grant: Grant, client: Client, *, scope: str, nonce: str | None, to: encryption.Recipient | None
+) -> dict[str, Any]:
+    """Return access token and, for the scope openid, ID token, closed if it is closed for somebody."""
     access_token = tokens.access_token_for_grant(grant, scope)
     answer = {
         "access_token": access_token,
@@ -125,7 +129,8 @@ def _answer(grant: Grant, client: Client, *, scope: str, nonce: str | None) -> d
         "scope": scope,
     }
     if OPENID_SCOPE in scope.split():
-        answer["id_token"] = tokens.id_token(grant, client, nonce=nonce, access_token=access_token)
+        signed = tokens.id_token(grant, client, nonce=nonce, access_token=access_token)
+        answer["id_token"] = encryption.close(signed, to, is_token=True) if to else signed
     return answer
 
 
