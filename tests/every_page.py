@@ -75,6 +75,7 @@ def make_addresses(app: Flask, membership: Membership) -> list[str]:
 
 
 def find_pages(client: FlaskClient, addresses: list[str]) -> dict[str, str]:
+    "/oauth/register/",
     """Return the pages behind the addresses, redirects followed: address -> HTML. Fails for a 5xx."""
     pages: dict[str, str] = {}
     for address in addresses:
