@@ -37,6 +37,14 @@ FAULTS = {
                   'sector_identifier_uri = "https://abfall.example/sector"'),
         "follows from sector_identifier_uri",
     ),
+    "encrypted without keys": (
+        with_keys(NO_KEYS, 'userinfo_encrypted_response_alg = "ECDH-ES"'), "needs a public key with use = enc"
+    ),
+    "content only": (
+        with_keys(SERVICE, 'id_token_encrypted_response_enc = "A256GCM"'),
+        "does nothing without id_token_encrypted_response_alg",
+    ),
+    "weak": (with_keys(SERVICE, 'id_token_encrypted_response_alg = "RSA1_5"'), "must be one of"),
     "unsigned": (with_keys(SERVICE, 'request_object_signing_alg = "none"'), "must be one of"),
 }  # fmt: skip
 
@@ -51,6 +59,21 @@ def test_exemption_and_signed_requests_are_taken(tmp_path: Path) -> None:
     lines = 'pkce_exempt = true\npkce_exempt_reason = "weil es alt ist"\nrequire_signed_request_object = true'
     client = read_service(write(tmp_path, with_keys(SERVICE, lines)), is_local=False).columns["client"]
     assert (client["pkce_exempt"], client["require_signed_request_object"]) == (True, True)
+
+
+def test_encryption_and_offline_access_are_taken(tmp_path: Path) -> None:
+    lines = "\n".join(
+        (
+            "offline_access = true",
+            'id_token_encrypted_response_alg = "RSA-OAEP-256"',
+            'userinfo_signed_response_alg = "PS256"',
+        )
+    )
+    client = read_service(write(tmp_path, with_keys(SERVICE, lines)), is_local=False).columns["client"]
+    assert client["id_token_encrypted_response_alg"] == "RSA-OAEP-256"
+    assert client["userinfo_signed_response_alg"] == "PS256"
+    assert client["grant_types"] == ["authorization_code", "refresh_token"]
+    assert client["scopes"] == ["openid", "offline_access"]
 
 
 def test_sector_is_read_at_apply(app: Flask, tmp_path: Path, httpserver: HTTPServer) -> None:

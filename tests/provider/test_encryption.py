@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from tests.provider.party import Party, claims_of
 from tests.provider.test_live import key_server
 from tests.provider.test_refresh import OFFLINE, refresh
+from tests.provider.test_registration import GOOD, initial, party_of, register
 from unternehmenskonto import keys
 from unternehmenskonto.audit import AuditEvent
 from unternehmenskonto.companies.models import Membership
@@ -143,3 +144,24 @@ def test_the_newest_key_of_a_fetched_set(client: FlaskClient, member: Membership
         assert claims_of(inner.decode())["aud"] == party.client_id
         party.tokens(client)
         assert len(calls) == 1
+
+
+def test_registered_by_itself(client: FlaskClient, member: Membership) -> None:
+    wishes = {
+        "jwks": jwks(_RSA),
+        "id_token_encrypted_response_alg": "RSA-OAEP-256",
+        "id_token_encrypted_response_enc": "A256GCM",
+        "userinfo_signed_response_alg": "ES256",
+    }
+    found = register(client, {**GOOD, **wishes}, initial()).get_json()
+    assert {name: found[name] for name in wishes} == wishes
+    _, inner = open_with(_RSA, party_of(found).tokens(client)["id_token"], "RSA-OAEP-256", "A256GCM")
+    assert claims_of(inner.decode())["aud"] == found["client_id"]
+    for wrong in (
+        {"id_token_encrypted_response_alg": "ECDH-ES"},
+        {"jwks": jwks(_RSA), "userinfo_encrypted_response_enc": "A256GCM"},
+        {"jwks": jwks(_RSA), "userinfo_encrypted_response_alg": "RSA1_5"},
+        {"userinfo_signed_response_alg": "none"},
+    ):
+        answer = register(client, {**GOOD, **wrong}, initial())
+        assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_client_metadata")

@@ -1,7 +1,7 @@
 """Values of an OpenID client that files and registrations share; every refusal tells what to write instead."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo
@@ -81,3 +81,6 @@ Redirect = Annotated[str, AfterValidator(_redirect)]
 Redirects = Annotated[list[Redirect], AfterValidator(unique), Field(max_length=MAXIMUM_URIS)]
 Contacts = Annotated[list[Annotated[str, AfterValidator(_contact)]], Field(max_length=MAXIMUM_URIS)]
 PublicKeys = Annotated[dict[str, Any], AfterValidator(_public_keys)]
+#: Key management and content encryption of what we send (RFC 7518 4.1, 5.1); nothing with SHA-1 or PKCS #1 v1.5.
+Encryption = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]

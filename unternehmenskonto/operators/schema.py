@@ -8,7 +8,16 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from unternehmenskonto.catalogue.claims import CLAIMS
-from unternehmenskonto.catalogue.client_metadata import Address, Contacts, PublicKeys, Redirect, Redirects, unique
+from unternehmenskonto.catalogue.client_metadata import (
+    Address,
+    Contacts,
+    ContentEncryption,
+    Encryption,
+    PublicKeys,
+    Redirect,
+    Redirects,
+    unique,
+)
 from unternehmenskonto.permissions import SCOPES
 
 MAXIMUM_KEYS = 10
@@ -60,8 +69,6 @@ def _scope(value: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Level = Literal["low", "substantial", "high"]
-Encryption = Literal["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
-ContentEncryption = Literal["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"]
 
 
 class _Table(BaseModel):

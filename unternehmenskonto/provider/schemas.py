@@ -4,7 +4,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from unternehmenskonto.catalogue.client_metadata import Address, Contacts, PublicKeys, Redirect, Redirects, unique
+from unternehmenskonto.catalogue.client_metadata import (
+    Address,
+    Contacts,
+    ContentEncryption,
+    Encryption,
+    PublicKeys,
+    Redirect,
+    Redirects,
+    unique,
+)
 
 Alg = Literal["RS256", "PS256", "ES256", "EdDSA"]
 Method = Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
@@ -50,6 +59,11 @@ class ClientMetadata(BaseModel):
     subject_type: Literal["pairwise"] = "pairwise"
     sector_identifier_uri: Address | None = None
     id_token_signed_response_alg: Alg = "RS256"  # noqa: S105 - an algorithm
+    id_token_encrypted_response_alg: Encryption | None = None
+    id_token_encrypted_response_enc: ContentEncryption | None = None
+    userinfo_signed_response_alg: Alg | None = None
+    userinfo_encrypted_response_alg: Encryption | None = None
+    userinfo_encrypted_response_enc: ContentEncryption | None = None
     default_max_age: Annotated[int, Field(ge=0, lt=10**9)] | None = None
     require_auth_time: bool = True
     initiate_login_uri: Redirect | None = None
@@ -69,9 +83,15 @@ class ClientMetadata(BaseModel):
             or self.require_signed_request_object
             or self.request_object_signing_alg
             or self.request_uris
+            or self.id_token_encrypted_response_alg
+            or self.userinfo_encrypted_response_alg
         )
         if needs_keys and self.jwks is None and self.jwks_uri is None:
             raise ValueError("public keys are needed; send jwks_uri or jwks")
+        for kind in ("id_token", "userinfo"):
+            alg, enc = (getattr(self, f"{kind}_encrypted_response_{part}") for part in ("alg", "enc"))
+            if enc and not alg:
+                raise ValueError(f"{kind}_encrypted_response_enc needs {kind}_encrypted_response_alg")
         if "authorization_code" not in self.grant_types:
             raise ValueError("grant_types must contain authorization_code")
         return self
