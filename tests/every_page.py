@@ -10,8 +10,11 @@ from flask.testing import FlaskClient
 from tests.factories import make_service
 from tests.mailbox.reading_data import authority, file, put
 from tests.provider.party import Party
+from unternehmenskonto import audit
 from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.db import db
 from unternehmenskonto.mailbox.models import Message
+from unternehmenskonto.provider import consents
 
 FIXED_PAGES = ("barrierefreiheit", "datenschutz", "impressum", "sicherheit")
 LONG_WORD = "Straßenreinigungsgebührensatzungsänderungsverfahren"
@@ -34,9 +37,32 @@ def a_decision(membership: Membership) -> Message:
     )
 
 
-#: How to open the pages whose address has a variable part.
+def a_disclosure(membership: Membership) -> str:
+    """Let a service with long words get something; return where that is shown."""
+    service = Party(name=LONG_WORD, registration={"backchannel_logout_uri": "http://127.0.0.3:8002/abmeldung"}).service
+    consents.give(
+        person_id=membership.person_id,
+        company_id=membership.company_id,
+        membership_id=membership.id,
+        service=service.slug,
+        claims=[*service.claim_names, "offline_access"],
+    )
+    audit.record(
+        "claims.disclosed",
+        by=f"client:{service.slug}",
+        company_id=membership.company_id,
+        service=service.slug,
+        claims=service.claim_names,
+        membership_id=membership.id,
+    )
+    db.session.commit()
+    return "/datenweitergaben"
+
+
+#: How to open the pages whose address has a variable part, or which are empty by themselves.
 EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/seiten/<name>": lambda membership: "/seiten/impressum",
+    "/datenweitergaben": a_disclosure,
     "/dienste/<slug>": lambda membership: f"/dienste/{make_service(name='Gewerbeanmeldung').slug}",
     "/oauth/weiter/<name>": lambda membership: "/oauth/authorize?" + urlencode(Party().request()),
     "/postfach/<uuid:message_id>": lambda membership: f"/postfach/{a_decision(membership).id}",
@@ -49,6 +75,7 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
 #: Addresses with a variable part that answer with a redirect or a file; their own tests open them.
 NOT_PAGES = (
     "/static/",
+    "/oauth/register/",
     "/sprache/",
     "/api/",
     "/anmelden/<slug>/rueckkehr",
@@ -75,7 +102,6 @@ def make_addresses(app: Flask, membership: Membership) -> list[str]:
 
 
 def find_pages(client: FlaskClient, addresses: list[str]) -> dict[str, str]:
-    "/oauth/register/",
     """Return the pages behind the addresses, redirects followed: address -> HTML. Fails for a 5xx."""
     pages: dict[str, str] = {}
     for address in addresses:

@@ -32,6 +32,9 @@ POST      /api/v1/messages  scope mailbox.deliver
 GET       /api/v1/messages/<uuid:message_id>  scope mailbox.deliver
 GET       /api/v1/openapi.json  public
 GET       /api/v1/problems  public
+GET       /datenweitergaben  signed_in
+POST      /datenweitergaben/<slug>/zuruecknehmen  signed_in
+GET       /datenweitergaben/verlauf  signed_in
 GET       /dienste  public
 GET       /dienste/<slug>  public
 GET       /healthz/live  public
@@ -41,11 +44,11 @@ GET POST  /oauth/authorize  public
 GET POST  /oauth/end-session  public
 POST      /oauth/introspect  public
 GET       /oauth/jwks  public
+POST      /oauth/register  public
+DELETE GET PUT /oauth/register/<client_id>  public
 POST      /oauth/revoke  public
 POST      /oauth/token  public
 GET POST  /oauth/userinfo  public
-POST      /oauth/register  public
-DELETE GET PUT /oauth/register/<client_id>  public
 GET POST  /oauth/weiter/<name>  public
 GET       /postfach  permission mailbox.read
 GET       /postfach/<uuid:message_id>  permission mailbox.read
@@ -75,10 +78,10 @@ WITHOUT_FORM_TOKEN = {
     "/api/v1/messages",
     "/oauth/authorize",
     "/oauth/end-session",
+    "/oauth/register",
     "/oauth/introspect",
     "/oauth/revoke",
     "/oauth/token",
-    "/oauth/register",
     "/oauth/userinfo",
 }
 #: Public documents that browser software of other sites may read; nothing here depends on who asks.

@@ -166,7 +166,11 @@ def test_only_registered_values_reach_the_service(client: FlaskClient, member: M
     facts = party.userinfo(client, party.tokens(client, scope="openid profile email")["access_token"]).get_json()
     assert facts.keys() == {"sub", "org_company_name", "email"}
     disclosed = db.session.scalars(select(AuditEvent.fields).where(AuditEvent.event == "claims.disclosed")).one()
-    assert disclosed == {"service": party.client_id, "claims": ["email", "org_company_name"]}
+    assert disclosed == {
+        "service": party.client_id,
+        "claims": ["email", "org_company_name"],
+        "membership_id": str(member.id),
+    }
 
 
 def test_every_claim_has_its_value(client: FlaskClient) -> None:

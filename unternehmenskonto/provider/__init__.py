@@ -3,7 +3,7 @@
 from flask import Flask
 
 from unternehmenskonto.provider import backchannel as backchannel
-from unternehmenskonto.provider import client_keys, logout, registration_views, server, views
+from unternehmenskonto.provider import client_keys, disclosure_pages, logout, registration_views, server, views
 from unternehmenskonto.provider import models as models
 from unternehmenskonto.provider import registration_models as registration_models
 from unternehmenskonto.provider import retention as retention
@@ -15,4 +15,5 @@ def init_app(app: Flask) -> None:
     server.init_app(app)
     app.before_request(logout.return_to_service)
     app.register_blueprint(views.bp)
+    app.register_blueprint(disclosure_pages.bp)
     app.register_blueprint(registration_views.bp)

@@ -3,12 +3,18 @@
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from unternehmenskonto import audit
+from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.db import db, new_id, now
-from unternehmenskonto.provider.models import Consent
+from unternehmenskonto.errors import NotFound
+from unternehmenskonto.provider import backchannel, revoking
+from unternehmenskonto.provider.models import Consent, Grant
+
+#: The newest sessions are told; a session lives half a day, older ones are long over at the service too.
+MAXIMUM_TOLD_SESSIONS = 50
 
 _LIVING = select(Consent.claims).where(
     Consent.membership_id == bindparam("membership_id"),
@@ -49,3 +55,34 @@ def give(
 def refuse(*, person_id: uuid.UUID, company_id: uuid.UUID, service: str) -> None:
     """Record that the person did not agree; an earlier agreement stays as it was."""
     audit.record("consent.refused", by=f"person:{person_id}", company_id=company_id, service=service)
+
+
+def withdraw(*, person_id: uuid.UUID, company_id: uuid.UUID, membership_id: uuid.UUID, service: str) -> str:
+    """Take the agreement back and return the name of the service; raise NotFound if there is none.
+
+    Every grant of the membership at the service ends at once, with its refresh tokens; the service is told to end
+    its sessions.
+    """
+    by = f"person:{person_id}"
+    gone = db.session.scalar(
+        update(Consent)
+        .where(Consent.membership_id == membership_id, Consent.service == service, Consent.withdrawn_at.is_(None))
+        .values(withdrawn_at=now())
+        .returning(Consent.id)
+        .execution_options(synchronize_session=False)
+    )
+    if gone is None:
+        raise NotFound
+    given = (
+        select(Grant.session_id)
+        .where(Grant.membership_id == membership_id, Grant.service == service)
+        .group_by(Grant.session_id)
+        .order_by(func.max(Grant.created_at).desc())
+        .limit(MAXIMUM_TOLD_SESSIONS)
+    )
+    for session_id in db.session.scalars(given).all():
+        backchannel.tell(service=service, session_id=session_id, membership_id=membership_id)
+    revoking.revoke_grants(membership_id=membership_id, service=service, by=by, reason="consent_withdrawn")
+    audit.record("consent.withdrawn", by=by, company_id=company_id, service=service)
+    db.session.flush()
+    return db.session.get_one(OnlineService, service).name

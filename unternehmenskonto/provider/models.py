@@ -42,6 +42,7 @@ class Grant(Base):
     __table_args__ = (
         Index("ix_provider_grants_company", "company_id", "created_at"),
         Index("ix_provider_grants_session", "session_id"),
+        Index("ix_provider_grants_membership", "membership_id", "service"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)

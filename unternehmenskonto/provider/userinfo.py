@@ -133,5 +133,6 @@ def _disclose(grant: Grant, membership: Membership, client: Client) -> dict[str,
         company_id=grant.company_id,
         service=grant.service,
         claims=sorted(found),
+        membership_id=grant.membership_id,
     )
     return {"sub": grant.sub, **found}

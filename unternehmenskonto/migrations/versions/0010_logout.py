@@ -24,6 +24,8 @@ def upgrade() -> None:
         "INSERT INTO provider_ended_sessions (session_id, noticed_at)"
         " SELECT id, now() FROM login_sessions WHERE ended_at > now() - interval '1 day'"
     )
+    # What ends when an agreement is withdrawn.
+    op.create_index("ix_provider_grants_membership", "provider_grants", ["membership_id", "service"], unique=False)
     # The disclosures of one membership, newest first, service by service.
     op.create_index(
         "ix_audit_events_disclosures",
@@ -36,4 +38,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_audit_events_disclosures", table_name="audit_events")
+    op.drop_index("ix_provider_grants_membership", table_name="provider_grants")
     op.drop_table("provider_ended_sessions")
