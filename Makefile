@@ -18,8 +18,8 @@ demo: ## Install, then run everything on this machine; Ctrl-C ends it
 demo-reset: ## Delete the data of the demonstration
 	@$(PYTHON) tools/setup.py demo && exec $(VENV)/python -m unternehmenskonto.demo --data "$(DATA)" --reset
 
-test: setup ## Run all tests; ARGS="tests/mailbox -x" narrows them
-	@exec $(VENV)/pytest $(ARGS)
+test: setup ## Run all tests on two cores; ARGS="tests/mailbox -x" narrows them
+	@exec $(VENV)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup ## Check style, format, types and the import order
 	$(VENV)/ruff check .

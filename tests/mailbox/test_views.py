@@ -215,7 +215,7 @@ def test_marks_and_folders_on_the_pages(client: FlaskClient) -> None:
     assert "rchiv“" not in client.get(f"/postfach?archiviert={message.id}").text
 
 
-@pytest.mark.parametrize("value", ["", "x", str(uuid.uuid4())])
+@pytest.mark.parametrize("value", ["", "x", "0190a20a-0000-7000-8000-000000000001"])
 def test_nobody_can_make_up_what_was_archived(client: FlaskClient, value: str) -> None:
     reader(client)
     answer = client.get("/postfach", query_string={"archiviert": value})
