@@ -57,6 +57,8 @@ class Installation:
             "UNTERNEHMENSKONTO_SMTP_SECURITY": "none",
             "UNTERNEHMENSKONTO_SMTP_PORT": str(smtp_port),
             "UNTERNEHMENSKONTO_LOG_LEVEL": "WARNING",
+            # One person stands for many here.
+            "UNTERNEHMENSKONTO_ACCOUNT_LOGINS_PER_MINUTE": "1000000",
         }
         self.app: Flask
 

@@ -37,6 +37,7 @@ log = structlog.get_logger()
 DATABASE_RETRY_SECONDS = 5
 OAUTH_PATHS = ("/oauth/token", "/oauth/userinfo", "/oauth/jwks", "/oauth/introspect", "/oauth/revoke")
 REGISTER_PATH = "/oauth/register"
+OAUTH_CODES = {429: "temporarily_unavailable", 503: "temporarily_unavailable", 500: "server_error"}
 
 
 class AppError(Exception):
@@ -216,7 +217,7 @@ def _problem(error: AppError) -> Response:
 
 
 def _oauth(error: AppError) -> Response:
-    code = {503: "temporarily_unavailable", 500: "server_error"}.get(error.status, "invalid_request")
+    code = OAUTH_CODES.get(error.status, "invalid_request")
     return jsonify(error=code, error_description=f"Reference {reference()}")
 
 

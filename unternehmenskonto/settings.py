@@ -112,6 +112,9 @@ class Settings(BaseModel):
         pattern=r"^(memory|redis|rediss)://",
         description="Shared counters.",
     )
+    account_logins_per_minute: int = Field(
+        default=600, ge=60, le=1_000_000, description="Logins at online services of one person; more is a program."
+    )
     default_land: str = Field(default="NW", pattern="^[A-Z]{2}$", description="Holidays where none is named.")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Detail of logs.")
 

@@ -61,6 +61,9 @@ WAITING_REQUESTS_LIMIT = "120 per minute"
 #: client as a whole: with it anybody could lock out a service, and no secret of 256 bit is ever guessed.
 REFUSED_CLIENTS_LIMIT = "60 per minute"
 REFUSED_CLIENT_LIMIT = "20 per minute"
+#: Logouts of one address that a service asked for and that were refused or need a question; true ones are free,
+#: because a whole office leaves at five.
+LOGOUTS_LIMIT = "60 per minute"
 METADATA_SECONDS = 300
 
 #: The wish of a service waits in a cookie (4 kB) while the identity provider logs out too.

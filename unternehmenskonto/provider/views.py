@@ -20,12 +20,14 @@ from unternehmenskonto.provider import (
     userinfo,
 )
 from unternehmenskonto.provider.limits import (
+    LOGOUTS_LIMIT,
     METADATA_SECONDS,
     REFUSED_CLIENT_LIMIT,
     REFUSED_CLIENTS_LIMIT,
     REQUEST_URI_LIMIT,
     WAITING_REQUESTS_LIMIT,
 )
+from unternehmenskonto.settings import get_settings
 from unternehmenskonto.web import csrf, limiter
 
 bp = Blueprint("provider", __name__)
@@ -45,6 +47,17 @@ by_client = limiter.shared_limit(
     key_func=client_authentication.claimed_client,
     deduct_when=_is_refused,
 )
+by_logout = limiter.shared_limit(
+    LOGOUTS_LIMIT, scope="end session", deduct_when=lambda response: response.status_code != 303
+)
+
+
+def _account() -> str:
+    return f"person:{g.actor.person_id}"
+
+
+def _account_limit() -> str:
+    return f"{get_settings().account_logins_per_minute} per minute"
 
 
 @bp.get("/.well-known/openid-configuration")
@@ -65,6 +78,7 @@ def jwks() -> Response:
 @bp.route(AUTHORIZE_PATH, methods=["GET", "POST"])
 @csrf.exempt
 @limiter.limit(WAITING_REQUESTS_LIMIT, deduct_when=pages.is_waiting)
+@limiter.limit(_account_limit, key_func=_account, exempt_when=lambda: g.get("actor") is None)
 @limiter.limit(REQUEST_URI_LIMIT, exempt_when=lambda: "request_uri" not in request.values)
 @public
 def authorize_request() -> ResponseReturnValue:
@@ -138,6 +152,7 @@ def claims() -> Response:
 
 @bp.route("/oauth/end-session", methods=["GET", "POST"])
 @csrf.exempt
+@by_logout
 @public
 def end_session() -> ResponseReturnValue:
     """Log out at the wish of a service (RP-Initiated Logout 2)."""
@@ -153,6 +168,7 @@ def end_session() -> ResponseReturnValue:
 
 
 @bp.post("/oauth/abmelden")
+@by_logout
 @public
 def confirm_end_session() -> ResponseReturnValue:
     """Log out after the person said so on our page."""
