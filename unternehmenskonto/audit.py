@@ -63,6 +63,7 @@ EVENTS: dict[str, frozenset[str]] = {
     "notice.failed": frozenset({"notice_id", "kind", "reason"}),
     "job.retried": frozenset({"job_id", "task"}),
     "key.made": frozenset({"kid"}),
+    "key.rotated": frozenset({"kid", "use", "alg", "status"}),
 }
 GENESIS = bytes(32)
 SEAL_BATCH = 1000

@@ -28,6 +28,8 @@ from unternehmenskonto.settings import get_settings
 
 RSA_BITS = 3072
 CACHE_SECONDS = 30
+#: An unknown kid makes a process look again, at most so often.
+REREAD_SECONDS = 1
 CLOCK_TOLERANCE_SECONDS = 10
 MAXIMUM_TOKEN_BYTES = 16_384
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
@@ -57,9 +59,10 @@ class SigningKey(Base):
     #: next (published, not yet used), active, retiring (verifies only), retired (receipts stay verifiable).
     status: Mapped[str]
     public_jwk: Mapped[dict[str, Any]]
-    #: Nonce and ciphertext of the private JWK.
+    #: Nonce and ciphertext of the private JWK; empty once the key is retired.
     sealed: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    status_since: Mapped[datetime] = mapped_column(default=now)
     retired_at: Mapped[datetime | None]
 
 
@@ -71,6 +74,8 @@ class _Ring:
     active: dict[tuple[str, str], PrivateKey]
     public: list[dict[str, Any]]
     verifying: KeySet
+    #: Ids of the keys that verify.
+    kids: frozenset[str]
 
 
 def init_app(app: Flask) -> None:
@@ -113,7 +118,7 @@ def decode_own(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if len(token) > MAXIMUM_TOKEN_BYTES:
         raise InvalidToken("too long")
     try:
-        decoded = jwt.decode(token, _ring().verifying, algorithms=ALGORITHMS)
+        decoded = jwt.decode(token, _ring_for(token).verifying, algorithms=ALGORITHMS)
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise InvalidToken(type(error).__name__) from None
     return decoded.claims, decoded.header
@@ -131,8 +136,23 @@ def jwks() -> dict[str, Any]:
 
 def ensure_keys() -> None:
     """Make the keys every installation needs, so that discovery and JWKS are complete from the start."""
-    for use, alg in (("token", "RS256"), ("token", "ES256"), ("receipt", "ES256"), ("client", "ES256")):
+    for use, alg in (*(("token", alg) for alg in ALGORITHMS), ("receipt", "ES256"), ("client", "ES256")):
         _active(use, alg)
+
+
+def new_key(use: str, alg: str, *, status: str) -> SigningKey:
+    """Return a new key pair that is not in the database yet, its private half sealed."""
+    kid = new_id().hex
+    key = _generate(alg, kid)
+    private = json.dumps(key.as_dict(private=True)).encode()
+    return SigningKey(
+        kid=kid,
+        use=use,
+        alg=alg,
+        status=status,
+        public_jwk=key.as_dict(private=False),
+        sealed=seal(private, context=f"signing key {kid}"),
+    )
 
 
 def seal(plain: bytes, *, context: str) -> bytes:
@@ -172,19 +192,7 @@ def _make(use: str, alg: str) -> None:
         taken = select(SigningKey.kid).filter_by(use=use, alg=alg, status="active")
         if session.scalar(taken) is not None:
             return
-        kid = new_id().hex
-        key = _generate(alg, kid)
-        private = json.dumps(key.as_dict(private=True)).encode()
-        session.add(
-            SigningKey(
-                kid=kid,
-                use=use,
-                alg=alg,
-                status="active",
-                public_jwk=key.as_dict(private=False),
-                sealed=seal(private, context=f"signing key {kid}"),
-            )
-        )
+        session.add(new_key(use, alg, status="active"))
 
 
 def _generate(alg: str, kid: str) -> PrivateKey:
@@ -203,6 +211,27 @@ def _ring() -> _Ring:
     return ring
 
 
+def _ring_for(token: str) -> _Ring:
+    """Return the ring, read anew if the token names a key that another process may have made since."""
+    ring = _ring()
+    kid = _kid(token)
+    if kid in ring.kids or time.monotonic() - ring.read_at < REREAD_SECONDS:
+        return ring
+    ring = current_app.extensions["key_ring"] = _read(ring)
+    return ring
+
+
+def _kid(token: str) -> object:
+    """Return the kid in the header of a token that is not verified yet; None if there is none."""
+    head = token.partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    kid = header.get("kid") if isinstance(header, dict) else None
+    return kid if isinstance(kid, str) else None
+
+
 def _read(previous: _Ring | None) -> _Ring:
     """Read all keys; those already decrypted are taken over, because checking an RSA key is slow."""
     known = {key.kid: key for key in previous.active.values()} if previous else {}
@@ -214,8 +243,9 @@ def _read(previous: _Ring | None) -> _Ring:
             public.append({**row.public_jwk, "unternehmenskonto_use": row.use})
         if row.status == "active":
             active[(row.use, row.alg)] = known.get(row.kid) or _import(_private(row))
+    kids = frozenset(row.kid for row in rows if _is_published(row))
     verifying = KeySet([_import(row.public_jwk) for row in rows if _is_published(row)])
-    return _Ring(read_at=time.monotonic(), active=active, public=public, verifying=verifying)
+    return _Ring(read_at=time.monotonic(), active=active, public=public, verifying=verifying, kids=kids)
 
 
 def _is_published(row: SigningKey) -> bool:

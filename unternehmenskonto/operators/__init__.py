@@ -4,6 +4,7 @@ from flask import Flask
 
 from unternehmenskonto.operators import commands, registration_commands
 from unternehmenskonto.operators import housekeeping as housekeeping
+from unternehmenskonto.operators import key_rotation as key_rotation
 
 
 def init_app(app: Flask) -> None:

@@ -2,8 +2,10 @@
 
 import getpass
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from unternehmenskonto import audit, jobs, keys
 from unternehmenskonto.db import db, one_commit
-from unternehmenskonto.operators import declared, housekeeping
+from unternehmenskonto.operators import declared, housekeeping, key_rotation
 from unternehmenskonto.operators.reading import FaultyServices
 from unternehmenskonto.operators.settings_example import settings_example
 from unternehmenskonto.settings import get_settings
@@ -140,12 +142,39 @@ def ensure_keys() -> None:
     click.echo(f"{len(made)} keys made." if made else "All keys are there.")
 
 
+@key_commands.command("rotate")
+@click.option("--use", "use", type=click.Choice(key_rotation.USES), help="Only keys of this use; by default all.")
+@click.option("--now", "at_once", is_flag=True, help="Use the new keys as soon as all our processes know them.")
+@click.option("--compromised", is_flag=True, help="Like --now, and refuse at once what the old keys have signed.")
+def rotate_keys(use: str | None, at_once: bool, compromised: bool) -> None:
+    """Publish new signing keys; the worker uses them after 24 hours and retires the old ones 24 hours later."""
+    uses = (use,) if use else key_rotation.USES
+    with one_commit():
+        changes = key_rotation.publish_next(uses, by=operator())
+    _show_keys(changes)
+    if not (at_once or compromised):
+        click.echo("New keys are published." if changes else "The next keys are published already.")
+        return
+    click.echo(f"Waiting {key_rotation.SPREAD_SECONDS} seconds, until every process knows the new keys.")
+    time.sleep(key_rotation.SPREAD_SECONDS)
+    with one_commit():
+        changes = key_rotation.advance(by=operator(), uses=uses, waited=timedelta(0))
+        if compromised:
+            changes += key_rotation.retire_compromised(uses, by=operator())
+    _show_keys(changes)
+
+
+def _show_keys(changes: list[key_rotation.Change]) -> None:
+    for change in changes:
+        click.echo(f"{change.kid}  {change.use:8}{change.alg:7}{change.status}")
+
+
 @key_commands.command("list")
 def list_keys() -> None:
-    """List the signing keys: id, use, algorithm, status, day of making."""
+    """List the signing keys: id, use, algorithm, status and since when."""
     rows = db.session.scalars(select(keys.SigningKey).order_by(keys.SigningKey.use, keys.SigningKey.created_at)).all()
     for key in rows:
-        click.echo(f"{key.kid}  {key.use:8}{key.alg:7}{key.status:9}{key.created_at:%Y-%m-%d}")
+        click.echo(f"{key.kid}  {key.use:8}{key.alg:7}{key.status:9}{key.status_since:%Y-%m-%d %H:%M}")
     if not rows:
         click.echo("There are no keys yet. Make them with: flask keys ensure")
 

@@ -1,4 +1,4 @@
-"""Refresh tokens, and how long a grant may be used offline."""
+"""Refresh tokens, how long a grant may be used offline, and since when a key has its status."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,9 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("signing_keys", sa.Column("status_since", sa.DateTime(timezone=True), nullable=True))
+    op.execute("UPDATE signing_keys SET status_since = created_at")
+    op.alter_column("signing_keys", "status_since", nullable=False)
     op.add_column("provider_grants", sa.Column("offline_until", sa.DateTime(timezone=True), nullable=True))
     op.create_table(
         "provider_refresh_tokens",
@@ -33,3 +36,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("provider_refresh_tokens")
     op.drop_column("provider_grants", "offline_until")
+    op.drop_column("signing_keys", "status_since")
