@@ -93,6 +93,17 @@ def test_login_can_be_started_by_the_issuer_only(scene: Scene) -> None:
         assert answer.status_code == status, address
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_login_started_from_outside_leads_to_our_issuer_only(scene: Scene, method: str) -> None:
+    """OpenID Connect Core 4: target_link_uri is an open redirector for whoever trusts it."""
+    values = {"iss": scene.issuer, "target_link_uri": "https://evil.example/", "login_hint": "somebody"}
+    where = {"params": values} if method == "GET" else {"data": values}
+    begin = scene.browser.request(method, f"{scene.url}/login", allow_redirects=False, timeout=TIMEOUT, **where)
+    address = begin.headers["Location"]
+    assert (begin.status_code, address.startswith(f"{scene.issuer}/authorize?")) == (303, True)
+    assert "evil" not in address and "somebody" not in address
+
+
 def test_logout_ends_both_sessions(scene: Scene) -> None:
     scene.log_in()
     page = scene.post("/abmelden")
