@@ -81,6 +81,7 @@ NOT_PAGES = (
     "/anmelden/<slug>/rueckkehr",
     "/postfach/<uuid:message_id>/zip",
     "/postfach/<uuid:message_id>/anhang/",
+    "/sitzungen/anmeldungen/",
 )
 
 

@@ -63,6 +63,11 @@ GET       /seiten/<name>  public
 GET       /sitzungen  signed_in
 POST      /sitzungen/<uuid:session_id>/beenden  signed_in
 POST      /sitzungen/andere-beenden  signed_in
+POST      /sitzungen/anmeldungen/<slug>/hinzufuegen  signed_in
+POST      /sitzungen/anmeldungen/<uuid:identity_id>/entfernen  signed_in
+GET       /sitzungen/anmeldungen/<uuid:offer_id>  signed_in
+POST      /sitzungen/anmeldungen/<uuid:offer_id>/bestaetigen  signed_in
+POST      /sitzungen/anmeldungen/<uuid:offer_id>/verwerfen  signed_in
 POST      /sitzungen/verlaengern  signed_in
 GET       /sprache/<language>  public
 GET       /static/<path:filename>  public

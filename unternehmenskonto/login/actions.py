@@ -1,13 +1,14 @@
 """The course of a login: begin, come back, be known; and the end of a session."""
 
 import secrets
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import orjson
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import delete, exists, text, update
+from sqlalchemy import delete, exists, update
 
 from unternehmenskonto import audit, keys
 from unternehmenskonto.companies import assurance
@@ -15,7 +16,7 @@ from unternehmenskonto.companies.joining import create_person, found_or_join, up
 from unternehmenskonto.companies.models import Membership, Person
 from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import job
-from unternehmenskonto.login import logout_tokens, relying_party
+from unternehmenskonto.login import linking, logout_tokens, relying_party
 from unternehmenskonto.login.claims import Told
 from unternehmenskonto.login.config import IdentityProvider
 from unternehmenskonto.login.devices import UNKNOWN, Device
@@ -61,6 +62,8 @@ class Pending:
 
     request: relying_party.Request
     wish: Wish
+    #: The session that wants to add this login to its person; None for an ordinary login.
+    linking_session_id: uuid.UUID | None
     #: Seconds since 1970; None if the age of the proof was not asked for.
     earliest_auth_time: int | None
 
@@ -81,9 +84,17 @@ def is_good_enough(actor: Actor, wish: Wish) -> bool:
     return is_young and not wish.is_fresh and assurance.reaches(actor.assurance_level, wish.level)
 
 
-def begin_login(provider: IdentityProvider, wish: Wish, *, browser: str, language: str) -> str:
+def begin_login(
+    provider: IdentityProvider,
+    wish: Wish,
+    *,
+    browser: str,
+    language: str,
+    linking_session_id: uuid.UUID | None = None,
+) -> str:
     """Note a new transaction of this browser (the value of its cookie) and return where to send it.
 
+    With linking_session_id the login is to be added to the person of that session and makes no session.
     Raises LoginFailed if the provider cannot be reached.
     """
     level = max(wish.level, get_settings().minimum_assurance, key=assurance.LEVELS.index)
@@ -107,6 +118,7 @@ def begin_login(provider: IdentityProvider, wish: Wish, *, browser: str, languag
             is_fresh=wish.is_fresh,
             max_age=wish.max_age,
             wanted_level=level,
+            linking_session_id=linking_session_id,
         )
     )
     db.session.flush()
@@ -145,7 +157,12 @@ def take_transaction(provider: IdentityProvider, *, state: str, browser: str | N
         wanted_level=row.wanted_level,
     )
     wish = Wish(next_path=row.next_path, is_fresh=row.is_fresh, max_age=row.max_age, level=row.wanted_level)
-    return Pending(request=request, wish=wish, earliest_auth_time=_earliest(row))
+    return Pending(
+        request=request,
+        wish=wish,
+        linking_session_id=row.linking_session_id,
+        earliest_auth_time=_earliest(row),
+    )
 
 
 def _earliest(row: LoginTransaction) -> int | None:
@@ -213,10 +230,7 @@ def record_refusal(provider: IdentityProvider, reason: str) -> None:
 
 def _person(provider: IdentityProvider, subject: str, told: Told, language: str) -> Person:
     """Return who this is, by (issuer, sub) alone: the same name or e-mail address elsewhere is somebody else."""
-    db.session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-        {"name": f"identity {provider.issuer} {subject}"},
-    )
+    linking.lock_identity(provider.issuer, subject)
     identity = db.session.get(Identity, (provider.issuer, subject))
     if identity is not None:
         update_person(identity.person, told.person)
@@ -233,6 +247,7 @@ def forget() -> None:
     settings, moment = get_settings(), now()
     db.session.execute(delete(LoginTransaction).where(LoginTransaction.created_at < moment - TRANSACTION_LIFETIME))
     logout_tokens.forget()
+    linking.forget()
     has_left = exists().where(Membership.id == LoginSession.membership_id, Membership.ended_at.is_not(None))
     is_over = (
         (LoginSession.created_at < moment - settings.session_absolute)

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from unternehmenskonto.errors import AppError
+from unternehmenskonto.errors import AppError, Conflict
 
 
 class LoginFailed(AppError):
@@ -84,6 +84,27 @@ class LevelTooLow(LoginFailed):
         "Melden Sie sich mit einem Zertifikat an, das ein höheres Vertrauensniveau hat, "
         "zum Beispiel mit einem ELSTER-Organisationszertifikat."
     )
+
+
+class BelongsToYou(LoginFailed):
+    status = 409
+    code = "login_is_yours"
+    title = _l("Diese Anmeldung gehört schon zu Ihnen")
+    sentence = _l("Sie können sich damit bereits anmelden. Es ist nichts geschehen.")
+    advice = _l("Möchten Sie eine andere hinzufügen, wählen Sie beim Anmeldedienst ein anderes Zertifikat.")
+
+
+class BelongsToAnother(LoginFailed):
+    status = 409
+    code = "login_is_anothers"
+    title = _l("Diese Anmeldung gehört schon zu einer anderen Person")
+    sentence = _l("Damit hat sich schon jemand angemeldet, und Personen führen wir nicht zusammen.")
+    advice = _l("Gehört auch diese Anmeldung Ihnen, melden Sie sich ab und mit ihr neu an, oder schreiben Sie uns.")
+
+
+class LastLogin(Conflict):
+    code = "last_login"
+    sentence = _l("Das ist Ihre einzige Anmeldung. Ohne sie kämen Sie nicht mehr hinein; fügen Sie erst eine hinzu.")
 
 
 class DataMissing(LoginFailed):

@@ -22,6 +22,7 @@ from unternehmenskonto.login import (
     claims,
     cookies,
     devices,
+    linking,
     logout,
     logout_tokens,
     relying_party,
@@ -29,7 +30,7 @@ from unternehmenskonto.login import (
 )
 from unternehmenskonto.login.config import IdentityProvider, providers
 from unternehmenskonto.login.errors import LoginFailed, TokenInvalid, TransactionUnknown
-from unternehmenskonto.permissions import current_actor, public, signed_in
+from unternehmenskonto.permissions import Actor, current_actor, public, signed_in
 from unternehmenskonto.web import csrf, current_language, limiter, safe_path
 
 log = structlog.get_logger()
@@ -60,13 +61,19 @@ def choose() -> str | Response:
 @limiter.limit(ATTEMPTS)
 def start(slug: str) -> Response:
     """Begin a login and lead to the identity provider."""
-    provider, wish = _provider(slug), _wish(request.form)
+    return lead_on(find_provider(slug), _wish(request.form))
+
+
+def lead_on(provider: IdentityProvider, wish: actions.Wish, *, linking_session_id: uuid.UUID | None = None) -> Response:
+    """Begin a login, or the linking of one to the person of a session, and return the page that leads on."""
     browser = cookies.read(request, cookies.BROWSER) or secrets.token_urlsafe(actions.RANDOM_BYTES)
     _release_database()
     try:
-        url = actions.begin_login(provider, wish, browser=browser, language=current_language())
+        url = actions.begin_login(
+            provider, wish, browser=browser, language=current_language(), linking_session_id=linking_session_id
+        )
     except LoginFailed as error:
-        return _failed(error, provider, wish)
+        return _failed(error, provider, wish, is_linking=linking_session_id is not None)
     response = Response(render_template("login/onward.html", url=url, provider=provider), mimetype="text/html")
     cookies.write(response, cookies.BROWSER, browser, seconds=cookies.BROWSER_SECONDS)
     return response
@@ -77,17 +84,19 @@ def start(slug: str) -> Response:
 @limiter.limit(ATTEMPTS)
 def callback(slug: str) -> Response:
     """Take the identity provider's answer; a session begins, or a page says why not."""
-    provider, pending = _provider(slug), None
+    provider, pending = find_provider(slug), None
     try:
         if any(len(values) > 1 for _, values in request.args.lists()):
             raise TransactionUnknown(detail="a parameter is given twice")
         browser = cookies.read(request, cookies.BROWSER)
         pending = actions.take_transaction(provider, state=request.args.get("state", ""), browser=browser)
+        if pending.linking_session_id is not None:
+            return _offer_link(provider, pending)
         token = _log_in(provider, pending)
     except LoginFailed as error:
         if pending is None:
             return _failed(error, provider, actions.Wish())
-        response = _failed(error, provider, pending.wish)
+        response = _failed(error, provider, pending.wish, is_linking=pending.linking_session_id is not None)
         actions.record_refusal(provider, error.code)
         return response
     if g.actor is not None:
@@ -123,7 +132,7 @@ def sign_out() -> Response:
 @limiter.limit(LOGOUT_TOKENS)
 def back_channel_logout(slug: str) -> Response:
     """End the sessions that the identity provider has ended (OpenID Connect Back-Channel Logout 1.0 section 2.8)."""
-    provider, given = _provider(slug), request.form.getlist("logout_token")
+    provider, given = find_provider(slug), request.form.getlist("logout_token")
     _release_database()
     try:
         if len(given) != 1:
@@ -159,7 +168,30 @@ def change_company() -> Response:
 
 
 def _log_in(provider: IdentityProvider, pending: actions.Pending) -> str:
-    """Return the cookie of a new session. The database is let go while the network is used."""
+    """Return the cookie of a new session."""
+    login, told = _prove(provider, pending)
+    return actions.finish_login(
+        provider,
+        login,
+        told,
+        wanted_level=pending.wish.level,
+        language=current_language(),
+        device=devices.recognise(request.user_agent.string),
+    )
+
+
+def _offer_link(provider: IdentityProvider, pending: actions.Pending) -> Response:
+    """Ask the person of the session that began whether this login is to be theirs too."""
+    actor: Actor | None = g.actor
+    if actor is None or actor.session_id != pending.linking_session_id:
+        raise TransactionUnknown(detail="not the session that wants to add a login")
+    login, told = _prove(provider, pending)
+    offer = linking.make_offer(actor, provider, login, told)
+    return redirect(f"/sitzungen/anmeldungen/{offer.id}", code=303)
+
+
+def _prove(provider: IdentityProvider, pending: actions.Pending) -> tuple[relying_party.Login, claims.Told]:
+    """Return who the provider says this is. The database is let go while the network is used."""
     authentication = relying_party.client_authentication(provider)
     _release_database()
     code = relying_party.check_response(provider, request.args)
@@ -170,17 +202,8 @@ def _log_in(provider: IdentityProvider, pending: actions.Pending) -> str:
         authentication=authentication,
         earliest_auth_time=pending.earliest_auth_time,
     )
-    wanted = pending.wish.level
-    actions.check_level(claims.level(provider, login.claims), wanted)
-    told = claims.understand(provider, login.claims)
-    return actions.finish_login(
-        provider,
-        login,
-        told,
-        wanted_level=wanted,
-        language=current_language(),
-        device=devices.recognise(request.user_agent.string),
-    )
+    actions.check_level(claims.level(provider, login.claims), pending.wish.level)
+    return login, claims.understand(provider, login.claims)
 
 
 def _logout_refused(error: LoginFailed) -> Response:
@@ -203,7 +226,8 @@ def _release_database() -> None:
     db.session.commit()
 
 
-def _provider(slug: str) -> IdentityProvider:
+def find_provider(slug: str) -> IdentityProvider:
+    """Return the identity provider of this address; raise NotFound if there is none."""
     found = providers().get(slug)
     if found is None:
         raise NotFound
@@ -222,7 +246,9 @@ def _wish(values: dict[str, str]) -> actions.Wish:
     )
 
 
-def _failed(error: LoginFailed, provider: IdentityProvider, wish: actions.Wish) -> Response:
+def _failed(
+    error: LoginFailed, provider: IdentityProvider, wish: actions.Wish, *, is_linking: bool = False
+) -> Response:
     """Show why a login failed and what to do; nothing that it wrote stays."""
     db.session.rollback()
     log.warning("login failed", identity_provider=provider.slug, code=error.code, detail=error.detail)
@@ -231,7 +257,8 @@ def _failed(error: LoginFailed, provider: IdentityProvider, wish: actions.Wish) 
         "login/failed.html",
         error=error,
         provider=provider,
-        others=others,
+        others=[] if is_linking else others,
+        is_linking=is_linking,
         wish=replace(wish, is_fresh=wish.is_fresh or error.needs_other_login),
         reference=reference(),
     )
