@@ -46,7 +46,7 @@ def test_a_client_learns_about_its_own_tokens(client: FlaskClient, member: Membe
     body = party.tokens(client, scope=OFFLINE)
     content = claims_of(body["access_token"])
     found = state(party, client, body["access_token"])
-    same = ("scope", "client_id", "sub", "aud", "iss", "exp", "iat", "jti", "auth_time")
+    same = ("scope", "client_id", "sub", "aud", "iss", "exp", "iat", "jti", "auth_time", "acr", "amr")
     assert found == {"active": True, "token_type": "Bearer", **{name: content[name] for name in same}}
     assert state(party, client, api_token(party, client))["sub"] == party.client_id
     found = state(party, client, body["refresh_token"], token_type_hint="access_token")

@@ -14,7 +14,7 @@ from flask_babel import lazy_gettext as _l
 
 from unternehmenskonto.companies import assurance
 from unternehmenskonto.errors import InvalidInput
-from unternehmenskonto.provider import claims, claims_parameter, hints, request_objects
+from unternehmenskonto.provider import claims, claims_parameter, hints, request_objects, tokens
 from unternehmenskonto.provider.claims_parameter import ClaimsRequest
 from unternehmenskonto.provider.clients import OPENID_SCOPE, Client, find_client
 from unternehmenskonto.provider.limits import MAXIMUM_NONCE_CHARACTERS
@@ -29,7 +29,7 @@ PROMPTS = ("none", "login", "consent", "select_account")
 READ = (
     *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge"),
     *("code_challenge_method", "prompt", "max_age", "acr_values", "id_token_hint", "claims", "login_hint"),
-    *("ui_locales", "registration"),
+    *("ui_locales", "registration", "resource"),
 )
 #: What a form takes along to the address that follows it: the request object as it was signed.
 CARRIED = (*READ, *request_objects.REFERENCES)
@@ -172,6 +172,10 @@ def _has_other_scope(p: Parameters) -> bool:
     return OPENID_SCOPE not in (p.get("scope") or "").split()
 
 
+def _has_other_resource(p: Parameters) -> bool:
+    return p.get("resource") not in (None, tokens.userinfo_audience())
+
+
 def _has_bad_challenge(p: Parameters) -> bool:
     return _CHALLENGE.fullmatch(p.get("code_challenge") or "") is None
 
@@ -191,6 +195,8 @@ Check = tuple[str, str, Callable[[Parameters], bool]]
 CHECKS: tuple[Check, ...] = (
     # OpenID Connect Core 3.1.2.6
     ("registration_not_supported", "registration is not supported", lambda p: bool(p.get("registration"))),
+    # RFC 8707 2.1
+    ("invalid_target", "resource must be the address of the userinfo endpoint", _has_other_resource),
     # RFC 6749 3.1.1; RFC 9700 2.1.2: no implicit grant
     ("invalid_request", "response_type is missing", lambda p: p.get("response_type") is None),
     ("unsupported_response_type", "response_type must be code", lambda p: p.get("response_type") != "code"),

@@ -1,7 +1,9 @@
 """The grants at the token endpoint, on Authlib's engine; implicit, password and device do not exist."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError, UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as CodeEngine
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
@@ -20,6 +22,12 @@ BAD_CODE = "The code is unknown, expired, already used or belongs to another req
 Answer = tuple[int, dict[str, Any], list[tuple[str, str]]]
 
 
+class InvalidTarget(OAuth2Error):
+    """RFC 8707 2: the resource asked for is not one that this grant opens."""
+
+    error = "invalid_target"
+
+
 class AuthorizationCodeGrant(CodeEngine):
     """RFC 6749 4.1.3 with PKCE for every client; the authorization endpoint is authorize.py."""
 
@@ -32,6 +40,7 @@ class AuthorizationCodeGrant(CodeEngine):
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("This client may not use authorization codes.")
         form = self.request.form
+        _check_resource(form, tokens.userinfo_audience())
         self.recipient = encryption.recipient(client, "id_token")
         needed = ("code", "redirect_uri") if client.is_pkce_exempt else ("code", "redirect_uri", "code_verifier")
         for name in needed:
@@ -75,6 +84,7 @@ class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
         form = self.request.form
         if not form.get("refresh_token"):
             raise InvalidRequestError("refresh_token is missing.")
+        _check_resource(form, tokens.userinfo_audience())
         self.recipient = encryption.recipient(client, "id_token")
         self.asked = list(dict.fromkeys(form.get("scope", "").split()))
         self.grant, self.successor = refresh.rotate(form["refresh_token"], client, scope=self.asked)
@@ -103,6 +113,7 @@ class ClientCredentialsGrant(ClientCredentialsEngine):
         asked = self.request.form.get("scope", DELIVERY_SCOPE).split()
         if asked != [DELIVERY_SCOPE]:
             raise InvalidScopeError(f"The only scope is {DELIVERY_SCOPE}.")
+        _check_resource(self.request.form, tokens.api_audience())
 
     def create_token_response(self) -> Answer:
         """Answer with a token for the API."""
@@ -115,6 +126,12 @@ class ClientCredentialsGrant(ClientCredentialsEngine):
         }
         _record(client, DELIVERY_SCOPE, self.GRANT_TYPE)
         return 200, answer, []
+
+
+def _check_resource(form: Mapping[str, str], audience: str) -> None:
+    """Refuse a resource other than the one the token is made for; a token has one audience (RFC 8707 3)."""
+    if form.get("resource", audience) != audience:
+        raise InvalidTarget(f"The only resource of this grant is {audience}.")
 
 
 def _answer(

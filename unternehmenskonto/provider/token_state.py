@@ -17,7 +17,7 @@ from unternehmenskonto.settings import get_settings
 
 INACTIVE = {"active": False}
 #: Of an access token's claims, what introspection repeats (RFC 7662 2.2).
-REPEATED = ("scope", "client_id", "sub", "aud", "iss", "exp", "iat", "jti", "auth_time")
+REPEATED = ("scope", "client_id", "sub", "aud", "iss", "exp", "iat", "jti", "auth_time", "acr", "amr")
 
 
 class UnsupportedTokenType(OAuth2Error):

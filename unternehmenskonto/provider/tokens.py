@@ -40,7 +40,13 @@ def audiences() -> tuple[str, ...]:
 
 def access_token_for_grant(grant: Grant, scope: str) -> str:
     """Return a token that reads the claims of this grant for five minutes; scope is the grant's or less."""
-    more = {GRANT_CLAIM: grant.id.hex, "auth_time": int(grant.auth_time.timestamp())}
+    more: dict[str, Any] = {
+        GRANT_CLAIM: grant.id.hex,
+        "auth_time": int(grant.auth_time.timestamp()),
+        "acr": assurance.eidas_uri(grant.assurance_level),
+    }
+    if grant.amr:
+        more["amr"] = grant.amr
     return _access_token(client_id=grant.service, sub=grant.sub, audience=userinfo_audience(), scope=scope, more=more)
 
 
