@@ -68,6 +68,11 @@ PLANS: dict[str, tuple[str, ...]] = {
         *(f"{_RP}-idtoken-sig-none", f"{_RP}-invalid-sig-rs256", f"{_RP}-userinfo-invalid-sub"),
         *(f"{_RP}-nonce-invalid", f"{_RP}-scope-userinfo-claims", f"{_RP}-client-secret-basic"),
     ),
+    "oidcc-client-config-certification-test-plan": (
+        *(f"{_RP}-discovery-openid-config", f"{_RP}-discovery-jwks-uri-keys", f"{_RP}-discovery-issuer-mismatch"),
+        f"{_RP}-idtoken-sig-none",
+        *(f"{_RP}-signing-key-rotation-just-before-signing", f"{_RP}-signing-key-rotation"),
+    ),
     "oidcc-client-rp-initiated-logout-rp-basic": (
         *(f"{_RP}-rp-init-logout", f"{_RP}-rp-init-logout-other-state", f"{_RP}-rp-init-logout-no-state"),
     ),

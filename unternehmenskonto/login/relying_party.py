@@ -198,12 +198,17 @@ def _userinfo(provider: IdentityProvider, access_token: str, subject: str) -> di
     return claims
 
 
-def end_session_url(provider: IdentityProvider, *, id_token: str) -> str | None:
+def end_session_url(provider: IdentityProvider, *, id_token: str, state: str) -> str | None:
     """Return where to sign out at the provider (RP-Initiated Logout 1.0 section 2); None if it has no such place."""
     address = discovery.metadata(provider).end_session_endpoint
     if address is None:
         return None
-    parameters = {"id_token_hint": id_token, "post_logout_redirect_uri": logout_uri(), "client_id": provider.client_id}
+    parameters = {
+        "id_token_hint": id_token,
+        "post_logout_redirect_uri": logout_uri(),
+        "client_id": provider.client_id,
+        "state": state,
+    }
     return with_parameters(address, parameters)
 
 

@@ -150,7 +150,8 @@ def back_channel_logout(slug: str) -> Response:
 @public
 def signed_out() -> str:
     """Say that it is over; the identity provider comes back to here."""
-    return render_template("login/signed_out.html")
+    is_confirmed = logout.is_confirmed(request.args.get("state"))
+    return render_template("login/signed_out.html", is_doubtful=is_confirmed is False)
 
 
 @bp.post("/unternehmen/wechseln")
