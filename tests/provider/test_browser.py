@@ -22,7 +22,8 @@ def service_at(host: str) -> Iterator[str]:
     """Run a service of another origin that shows the address it was called with; return its callback."""
 
     def serve(environ: dict[str, Any], start: Any) -> Any:
-        return Response(f"angekommen: {environ['QUERY_STRING']}")(environ, start)
+        form = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode()
+        return Response(f"angekommen: {environ['QUERY_STRING']}{form}")(environ, start)
 
     server = make_server(host, 0, serve, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -33,7 +34,7 @@ def service_at(host: str) -> Iterator[str]:
         server.server_close()
 
 
-def arrive(live: Live, page: Page, callback: str) -> None:
+def arrive(live: Live, page: Page, callback: str, **changes: str) -> None:
     """Come from the service as somebody with two companies."""
     with live.app.app_context():
         party = Party(
@@ -48,7 +49,7 @@ def arrive(live: Live, page: Page, callback: str) -> None:
         make_membership(person=person, company=make_company(name="Musterbau GmbH"))
         cookies = session_cookie(first)
         db.session.commit()
-        url = f"{live.url}/oauth/authorize?{urlencode(party.request())}"
+        url = f"{live.url}/oauth/authorize?{urlencode(party.request(**changes))}"
     for name, value in cookies.items():
         page.context.add_cookies([{"name": name, "value": value, "url": live.url}])
     page.goto(url)
@@ -67,6 +68,24 @@ def test_choose_agree_arrive(live: Live, page: Page, script: bool) -> None:
         expect(target.get_by_role("row").filter(has_text="Petra")).to_be_visible()
         target.get_by_role("button", name="Weiter zu Gewerbeanmeldung").click()
         expect(target.get_by_text("angekommen: code=")).to_be_visible()
+        if not script:
+            target.context.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_form_is_sent_by_itself_or_by_the_button(live: Live, page: Page, script: bool) -> None:
+    with service_at("127.0.0.3") as callback:
+        browser = page.context.browser
+        assert browser is not None
+        target = page if script else browser.new_page(java_script_enabled=False, locale="de-DE")
+        state = '"><script>alert(1)</script>'
+        arrive(live, target, callback, response_mode="form_post", state=state)
+        target.get_by_role("button", name="Abbrechen").click()
+        if not script:
+            expect(target.get_by_role("heading", level=1)).to_have_text("Zurück zum Online-Dienst")
+            target.get_by_role("button", name="Weiter", exact=True).click()
+        expect(target.get_by_text("angekommen: error=access_denied")).to_be_visible()
+        expect(target.get_by_text("state=%22%3E%3Cscript%3Ealert%281%29%3C%2Fscript%3E")).to_be_visible()
         if not script:
             target.context.close()
 

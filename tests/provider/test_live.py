@@ -209,7 +209,9 @@ def test_fifty_parallel_uses_of_one_assertion_have_one_winner(live: Live) -> Non
             "client_assertion": party.assertion(),
         }
         answers = _at_once(50, lambda: requests.post(f"{live.url}/oauth/token", data=form, timeout=TIMEOUT))
-        assert Counter(answer.status_code for answer in answers) == {200: 1, 401: 49}
+        found = Counter(answer.status_code for answer in answers)
+        # Too many refusals of one client are answered with 429 (REFUSED_CLIENT_LIMIT).
+        assert (found.pop(200), found.total(), found.keys() <= {401, 429}) == (1, 49, True)
         count = select(func.count()).select_from(UsedAssertion).where(UsedAssertion.service == party.client_id)
         assert db.session.scalar(count) == 1
 
