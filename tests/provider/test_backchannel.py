@@ -334,6 +334,22 @@ def test_one_call_to_a_service_at_a_time(client: FlaskClient, member: Membership
     assert len(receiver.tokens) == 1
 
 
+def test_every_session_has_its_turn(
+    app: Flask, client: FlaskClient, member: Membership, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More sessions than one look takes: those already noticed do not stand in the way of the others."""
+    monkeypatch.setattr(backchannel, "NOTICE_BATCH", 1)
+    party = subscribed(receiver)
+    for browser in (client, app.test_client()):
+        sign_in(browser, member)
+        party.code(browser)
+    login.end_session(db.session.scalars(select(LoginSession.id).order_by(LoginSession.id.desc()).limit(1)).one(), "x")
+    assert [backchannel.notice(RETENTION) for _ in range(2)] == [1, 0]
+    for session_id in db.session.scalars(select(LoginSession.id)).all():
+        sessions.end_session(session_id, "revoked")
+    assert [backchannel.notice(RETENTION) for _ in range(2)] == [1, 0]
+
+
 def test_session_is_closed_once(client: FlaskClient, member: Membership, receiver: Receiver) -> None:
     """Whoever notices first: the button of a service or the job."""
     subscribed(receiver).code(client)
