@@ -131,6 +131,7 @@ def test_the_life_of_a_key(app: Flask) -> None:
     assert {change.kid for change in made} <= {key["kid"] for key in keys.jwks()["keys"]}
     assert (key_rotation.advance(), statuses()) == ([], ["active", "next"])
     shift(key_rotation.PUBLISHED_BEFORE_USE)
+    assert key_rotation.advance(uses=["receipt"]) == []
     assert len(key_rotation.advance()) == 2 * len(keys.ALGORITHMS)
     assert statuses() == ["retiring", "active"]
     app.extensions["key_ring"] = None

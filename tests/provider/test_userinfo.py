@@ -114,6 +114,10 @@ def test_what_ends_also_ends_here(client: FlaskClient, member: Membership) -> No
     assert status() == 401
     party.service.is_enabled = True
     assert status() == 200
+    registered, party.service.client = party.service.client, None
+    assert status() == 401
+    party.service.client = registered
+    assert status() == 200
     db.session.execute(update(Grant).values(revoked_at=now()))
     assert status() == 401
 
