@@ -130,6 +130,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "secret as JWT": ({**GOOD, "token_endpoint_auth_method": "client_secret_jwt"}, "invalid_client_metadata"),
     "keys missing": ({**GOOD, "token_endpoint_auth_method": "private_key_jwt"}, "invalid_client_metadata"),
     "keys twice": ({**GOOD, "jwks": KEYS, "jwks_uri": "https://a.example/jwks"}, "invalid_client_metadata"),
+    "encryption by half": (
+        {**GOOD, "jwks": KEYS, "userinfo_encrypted_response_enc": "A256GCM"},
+        "invalid_client_metadata",
+    ),
+    "encryption without keys": ({**GOOD, "id_token_encrypted_response_alg": "ECDH-ES"}, "invalid_client_metadata"),
     "private key": ({**GOOD, "jwks": PRIVATE}, "invalid_client_metadata"),
     "logo": ({**GOOD, "logo_uri": "javascript:alert(1)"}, "invalid_client_metadata"),
     "policy": ({**GOOD, "policy_uri": "ftp://a.example/"}, "invalid_client_metadata"),
@@ -197,6 +202,9 @@ def test_secret_is_made_when_the_method_needs_one(client: FlaskClient) -> None:
     path, own = f"{PATH}/{found['client_id']}", bearer(found["registration_access_token"])
     changed = client.put(path, json={**GOOD, "client_id": found["client_id"]}, headers=own).get_json()
     assert changed["client_secret"]
+    back = client.put(path, json={**values, "client_id": found["client_id"]}, headers=own).get_json()
+    assert "client_secret" not in back
+    assert "client_secret_sha256" not in db.session.get_one(OnlineService, found["client_id"]).client
 
 
 def test_sector_is_proven_by_its_list(client: FlaskClient, httpserver: HTTPServer) -> None:
