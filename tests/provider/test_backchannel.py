@@ -123,11 +123,6 @@ def test_oidcc_backchannel_rp_initiated_logout(client: FlaskClient, member: Memb
     assert (backchannel.notice(RETENTION), waiting()) == (0, [])
 
 
-def test_oidcc_backchannel_discovery(client: FlaskClient) -> None:
-    found = client.get("/.well-known/openid-configuration").get_json()
-    assert found["backchannel_logout_supported"] is found["backchannel_logout_session_supported"] is True
-
-
 @pytest.mark.parametrize("alg", ["ES256", "PS256", "EdDSA"])
 def test_token_is_signed_like_the_id_token(
     client: FlaskClient, member: Membership, receiver: Receiver, alg: str
