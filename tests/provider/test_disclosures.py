@@ -160,6 +160,10 @@ def test_each_session_at_the_service_is_told(app: Flask, client: FlaskClient, me
     sign_in(elsewhere, member)
     party.code(elsewhere)
     party.code(client)
+    # A session in which only another service was used is none of this one's business.
+    third = app.test_client()
+    sign_in(third, member)
+    Party().code(third)
     withdraw(client, party)
     assert len({call["session_id"] for call in calls()}) == len(calls()) == 2
 
