@@ -21,7 +21,7 @@ from tests.login.test_concurrency import konto as konto
 from unternehmenskonto.audit import AuditEvent
 from unternehmenskonto.db import db
 from unternehmenskonto.demo.identity_provider import Fault, Provider
-from unternehmenskonto.login import actions, discovery, logout_tokens, sessions
+from unternehmenskonto.login import actions, cookies, discovery, logout_tokens, sessions
 from unternehmenskonto.login.models import LoginSession, SeenLogoutToken
 
 NOW = 1_795_000_000
@@ -60,8 +60,10 @@ def is_signed_in(visitor: Visitor) -> bool:
 
 
 def names(visitor: Visitor) -> dict[str, str]:
-    """Return sid and sub of the newest session."""
-    row = db.session.scalars(select(LoginSession).order_by(LoginSession.id.desc()).limit(1)).one()
+    """Return sid and sub of the visitor's session."""
+    cookie = visitor.konto.get_cookie(cookies.SESSION)
+    assert cookie is not None
+    row = db.session.scalars(select(LoginSession).filter_by(token_hash=sessions.digest(cookie.value))).one()
     assert row.upstream_sid is not None and row.upstream_subject is not None
     return {"sid": row.upstream_sid, "sub": row.upstream_subject}
 

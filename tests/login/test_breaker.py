@@ -1,5 +1,6 @@
 """An identity provider that is down: known after five failures, asked by one request later, harmless for the others."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -102,6 +103,23 @@ def test_wrong_answers_do_not_switch_a_provider_off(visitor: Visitor, idp: Provi
     for _ in range(2 * breaker.FAILURES):
         assert "zurzeit gestört" not in visitor.start().text
     assert idp.behaviour.calls["discovery"] == 2 * breaker.FAILURES
+
+
+def test_a_provider_that_nobody_listens_at_is_down(visitor: Visitor, settings: Settings, tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.2", 0))
+        declare(visitor.konto.application, settings, tmp_path, issuer=f"http://127.0.0.2:{closed.getsockname()[1]}")
+        for _ in range(breaker.FAILURES):
+            assert "nicht erreichbar" in visitor.start().text
+        assert "zurzeit gestört" in visitor.start().text
+
+
+def test_a_provider_that_is_slow_is_down(visitor: Visitor, idp: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "TOTAL_SECONDS", 0.1)
+    idp.behaviour.slow["discovery"] = 0.4
+    for _ in range(breaker.FAILURES):
+        assert "antwortet zu langsam" in visitor.start().text
+    assert "zurzeit gestört" in visitor.start().text
 
 
 def test_with_known_endpoints_nobody_is_sent_to_a_dead_end(visitor: Visitor, idp: Provider) -> None:
