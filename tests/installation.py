@@ -5,6 +5,7 @@ Used by tests/faults and by benchmarks.
 """
 
 import base64
+import contextlib
 import os
 import secrets
 import signal
@@ -83,6 +84,9 @@ class Installation:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            # A web server that gave up on killed workers may have left one of them behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         with self.app.app_context():
             db.engine.dispose()
         self.database.remove()
@@ -120,6 +124,7 @@ class Installation:
             process = subprocess.Popen(
                 [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **self.environment},
                 stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
             )  # fmt: skip
         self.processes.append(process)
         return process
