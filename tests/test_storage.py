@@ -20,18 +20,18 @@ def put(content: bytes) -> tuple[str, Path, str]:
     return name, storage.folder() / name, hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("size", [0, 1, storage.CHUNK_BYTES, storage.CHUNK_BYTES + 1, 3 * storage.CHUNK_BYTES + 7])
+@pytest.mark.parametrize("size", [0, 1, storage.PUT_BYTES, storage.PUT_BYTES + 1, 3 * storage.PUT_BYTES + 7])
 def test_object_comes_back_byte_for_byte_in_chunks(app: Flask, size: int) -> None:
     content = secrets.token_bytes(size)
     name, _, digest = put(content)
     chunks = list(storage.stream(name, sha256=digest))
     assert b"".join(chunks) == content
-    assert all(len(chunk) <= 8 * storage.CHUNK_BYTES for chunk in chunks)
+    assert all(len(chunk) <= 8 * storage.PUT_BYTES for chunk in chunks)
 
 
-@pytest.mark.parametrize("position", [0, storage.CHUNK_BYTES, -1])
+@pytest.mark.parametrize("position", [0, storage.PUT_BYTES, -1])
 def test_flipped_byte_is_detected_and_the_object_never_arrives_complete(app: Flask, position: int) -> None:
-    content = secrets.token_bytes(2 * storage.CHUNK_BYTES + 5)
+    content = secrets.token_bytes(2 * storage.PUT_BYTES + 5)
     name, file, digest = put(content)
     changed = bytearray(content)
     changed[position] ^= 1
@@ -44,7 +44,7 @@ def test_flipped_byte_is_detected_and_the_object_never_arrives_complete(app: Fla
 
 
 def test_cut_off_object_is_detected(app: Flask) -> None:
-    content = secrets.token_bytes(storage.CHUNK_BYTES)
+    content = secrets.token_bytes(storage.PUT_BYTES)
     name, file, digest = put(content)
     file.write_bytes(content[:-1])
     with pytest.raises(storage.DigestMismatch):

@@ -17,7 +17,6 @@ from obstore.store import LocalStore
 
 from unternehmenskonto.errors import AppError, Unavailable
 
-CHUNK_BYTES = 1024 * 1024
 #: Measured: with 1 MiB pieces a worker grew by 13 MB while 25 MiB passed, with these by 6 MB.
 PUT_BYTES = 256 * 1024
 #: What leaves is cut small: the web server holds several pieces of each answer that is under way.

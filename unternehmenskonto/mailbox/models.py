@@ -22,9 +22,6 @@ from unternehmenskonto.db import Base, new_id, now
 
 #: What the first link of every chain is built on.
 GENESIS = bytes(32)
-KINDS = ("message", "decision")
-REGIMES = ("ozg9", "ao122a", "vwvfg41_2a")
-RECEIPT_KINDS = ("accepted", "made_available", "first_retrieved")
 
 
 class Mailbox(Base):
