@@ -27,7 +27,7 @@ from tests.provider.party import ASSERTION_TYPE, REDIRECT_URI, Party, pkce
 from unternehmenskonto.db import db, now
 from unternehmenskonto.provider import client_keys
 from unternehmenskonto.provider.limits import REFRESH_GRACE
-from unternehmenskonto.provider.models import AuthorizationCode, Consent, RefreshToken, UsedAssertion
+from unternehmenskonto.provider.models import Consent, RefreshToken
 
 TIMEOUT = 30
 
@@ -146,30 +146,6 @@ def test_independent_relying_party(live: Live, method: str) -> None:
         browser.close()
 
 
-def test_fifty_parallel_exchanges_of_one_code_have_one_winner(live: Live) -> None:
-    with live.app.app_context():
-        party = Party(issuer=live.url, auth_method="none")
-        browser = browser_of(live)
-        callback = consent(browser, f"{live.url}/oauth/authorize?{_query(party)}")
-        code = parse_qs(urlsplit(callback).query)["code"][0]
-        form = {**party.token_request(code), "client_id": party.client_id}
-        answers = _at_once(50, lambda: requests.post(f"{live.url}/oauth/token", data=form, timeout=TIMEOUT))
-        assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 49}
-        assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_grant"}
-        won = next(answer.json() for answer in answers if answer.status_code == 200)
-        refused = requests.get(
-            f"{live.url}/oauth/userinfo", headers={"Authorization": f"Bearer {won['access_token']}"}, timeout=TIMEOUT
-        )
-        assert refused.status_code == 401  # a replay ends what the first use gave
-        used = db.session.scalar(
-            select(func.count())
-            .select_from(AuthorizationCode)
-            .where(AuthorizationCode.service == party.client_id, AuthorizationCode.used_at.is_not(None))
-        )
-        assert used == 1
-        browser.close()
-
-
 def test_fifty_parallel_refreshes_agree_and_a_later_one_is_a_replay(live: Live) -> None:
     with live.app.app_context():
         party = Party(issuer=live.url, auth_method="none", registration={"offline_access": True})
@@ -198,22 +174,6 @@ def test_fifty_parallel_refreshes_agree_and_a_later_one_is_a_replay(live: Live) 
         assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {(400, "invalid_grant")}
         assert requests.get(f"{live.url}/oauth/userinfo", headers=header, timeout=TIMEOUT).status_code == 401
         browser.close()
-
-
-def test_fifty_parallel_uses_of_one_assertion_have_one_winner(live: Live) -> None:
-    with live.app.app_context():
-        party = Party(issuer=live.url, auth_method="private_key_jwt", is_mailbox_sender=True)
-        form = {
-            "grant_type": "client_credentials",
-            "client_assertion_type": ASSERTION_TYPE,
-            "client_assertion": party.assertion(),
-        }
-        answers = _at_once(50, lambda: requests.post(f"{live.url}/oauth/token", data=form, timeout=TIMEOUT))
-        found = Counter(answer.status_code for answer in answers)
-        # Too many refusals of one client are answered with 429 (REFUSED_CLIENT_LIMIT).
-        assert (found.pop(200), found.total(), found.keys() <= {401, 429}) == (1, 49, True)
-        count = select(func.count()).select_from(UsedAssertion).where(UsedAssertion.service == party.client_id)
-        assert db.session.scalar(count) == 1
 
 
 def test_parallel_agreements_leave_one(live: Live) -> None:
