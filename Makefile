@@ -4,7 +4,7 @@ VENV := .venv/bin
 DATA ?= .data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset test check format bench screenshots
+.PHONY: help setup demo demo-reset test check format bench bench-provider screenshots
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-20s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ format: setup ## Bring the code into its format
 
 bench: setup ## Measure mailbox, code flow and memory (some minutes)
 	@exec $(VENV)/python -m benchmarks
+
+bench-provider: setup ## Measure the OpenID provider beside node and beside physical limits; ARGS="--rows code-flow"
+	@exec $(VENV)/python -m benchmarks.provider $(ARGS)
 
 screenshots: setup ## Take the pictures in docs/screenshots
 	@exec $(VENV)/python tools/screenshots.py
