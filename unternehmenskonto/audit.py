@@ -59,12 +59,30 @@ EVENTS: dict[str, frozenset[str]] = {
     "message.restored": frozenset({"message_id"}),
     "attachment.downloaded": frozenset({"message_id", "attachment_id"}),
     "attachment.damaged": frozenset({"message_id", "attachment_id"}),
+    "task.changed": frozenset({"message_id", "change"}),
+    "comment.written": frozenset({"message_id", "comment_id"}),
+    "comment.changed": frozenset({"message_id", "comment_id"}),
+    "comment.deleted": frozenset({"message_id", "comment_id"}),
+    "message.moved_to_topic": frozenset({"message_id", "topic_id", "before"}),
+    "topic.made": frozenset({"topic_id"}),
+    "topic.changed": frozenset({"topic_id", "fields"}),
+    "topic.ended": frozenset({"topic_id"}),
+    "topic.member_added": frozenset({"topic_id", "membership_id"}),
+    "topic.member_removed": frozenset({"topic_id", "membership_id"}),
+    "topic.rule_made": frozenset({"topic_id", "rule_id"}),
+    "topic.rule_changed": frozenset({"topic_id", "rule_id", "fields"}),
+    "topic.rule_removed": frozenset({"topic_id", "rule_id"}),
+    "topic.run_started": frozenset({"topic_id", "run_id", "kind"}),
+    "topic.run_undone": frozenset({"topic_id", "run_id"}),
+    "mailbox.four_eyes_changed": frozenset({"after"}),
     "notice.sent": frozenset({"notice_id", "kind"}),
     "notice.failed": frozenset({"notice_id", "kind", "reason"}),
     "job.retried": frozenset({"job_id", "task"}),
     "key.made": frozenset({"kid"}),
     "key.rotated": frozenset({"kid", "use", "alg", "status"}),
 }
+#: Events that tell that a person has seen a message or taken a file of it.
+SEEN = ("message.opened", "message.first_retrieved", "attachment.downloaded")
 GENESIS = bytes(32)
 SEAL_BATCH = 1000
 #: An event that is older and not sealed means that sealing stands still or somebody removed a seal.
@@ -84,6 +102,14 @@ class AuditEvent(Base):
             text("(fields ->> 'service')"),
             "id",
             postgresql_where=text("event = 'claims.disclosed'"),
+        ),
+        #: Who has seen a message, newest first; the events are those of SEEN.
+        Index(
+            "ix_audit_events_seen",
+            "company_id",
+            text("(fields ->> 'message_id')"),
+            "id",
+            postgresql_where=text(f"event IN ({', '.join(repr(name) for name in SEEN)})"),
         ),
     )
 

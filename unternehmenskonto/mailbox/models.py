@@ -14,11 +14,13 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from unternehmenskonto.db import Base, new_id, now
+from unternehmenskonto.mailbox.team import models as team_models  # noqa: F401  (its tables belong to the keys below)
 
 #: What the first link of every chain is built on.
 GENESIS = bytes(32)
@@ -36,6 +38,8 @@ class Mailbox(Base):
     head: Mapped[bytes] = mapped_column(LargeBinary(32), default=GENESIS)
     #: Unread messages, archived ones included; changes in the transaction that changes Message.is_unread.
     unread_count: Mapped[int] = mapped_column(default=0)
+    #: "Done" of a task needs a second person.
+    has_four_eyes: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -57,6 +61,7 @@ class Message(Base):
         ),
         # The sender asks for a message by its id alone.
         Index("ix_messages_service", "service", "id"),
+        ForeignKeyConstraint(["company_id", "topic_id"], ["mailbox_topics.company_id", "mailbox_topics.id"]),
         CheckConstraint("kind IN ('message', 'decision')", name="kind"),
         CheckConstraint("body_format IN ('text', 'markdown')", name="body_format"),
         CheckConstraint("regime IN ('ozg9', 'ao122a', 'vwvfg41_2a')", name="regime"),
@@ -113,6 +118,8 @@ class Message(Base):
 
     is_unread: Mapped[bool] = mapped_column(default=True)
     archived_at: Mapped[datetime | None]
+    #: The topic whose members alone see it; None: everybody who reads the mailbox (see visibility.py).
+    topic_id: Mapped[uuid.UUID | None]
 
     attachments: Mapped[list["Attachment"]] = relationship(order_by="Attachment.position", back_populates="message")
 

@@ -18,6 +18,7 @@ from unternehmenskonto.mailbox import actions, explanation, receipts
 from unternehmenskonto.mailbox.deadlines import Deadline, legal_day
 from unternehmenskonto.mailbox.inbox import KEY
 from unternehmenskonto.mailbox.models import Attachment, Mailbox, Message, Receipt
+from unternehmenskonto.mailbox.visibility import visible_to
 from unternehmenskonto.permissions import Actor
 
 
@@ -186,21 +187,26 @@ def archived_subject(*, actor: Actor, message_id: uuid.UUID) -> str | None:
     """Return the subject of a message of this company that lies in the archive; None for any other."""
     return db.session.scalar(
         select(Message.subject).where(
-            Message.company_id == actor.company_id, Message.id == message_id, Message.archived_at.is_not(None)
+            Message.company_id == actor.company_id,
+            Message.id == message_id,
+            Message.archived_at.is_not(None),
+            visible_to(actor),
         )
     )
 
 
 def require_message(*, actor: Actor, message_id: uuid.UUID) -> None:
     """Raise NotFound unless the company has this message; opens nothing."""
-    found = select(Message.id).where(Message.company_id == actor.company_id, Message.id == message_id)
+    found = select(Message.id).where(
+        Message.company_id == actor.company_id, Message.id == message_id, visible_to(actor)
+    )
     if db.session.scalar(found) is None:
         raise NotFound
 
 
 def _message(actor: Actor, message_id: uuid.UUID, *, with_attachments: bool = False, lock: bool = False) -> Message:
     """Return the message of the actor's own company, the row locked and read anew where it will be changed."""
-    query = select(Message).where(Message.company_id == actor.company_id, Message.id == message_id)
+    query = select(Message).where(Message.company_id == actor.company_id, Message.id == message_id, visible_to(actor))
     if with_attachments:
         query = query.options(selectinload(Message.attachments))
     if lock:
