@@ -94,6 +94,7 @@ def test_form_and_headers_are_sent(app: Flask, httpserver: HTTPServer) -> None:
         "255.255.255.255",
     ],
 )  # fmt: skip
+@pytest.mark.attack("registered address of an inner server")
 def test_private_addresses_are_refused_however_they_are_written(app: Flask, host: str) -> None:
     assert failure(f"https://{host}/").kind == "blocked"
 
@@ -121,6 +122,7 @@ def test_name_is_resolved_once_and_the_checked_address_is_called(app: Flask, mon
     assert called == [(PUBLIC_ADDRESS, 443)]
 
 
+@pytest.mark.attack("registered address of an inner server")
 def test_second_answer_of_a_rebinding_name_is_checked_too(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, "127.0.0.1", PUBLIC_ADDRESS)
     assert failure("https://dienst.example/").kind == "blocked"
@@ -165,6 +167,7 @@ def test_naming_a_host_opens_no_other(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.attack("registered address of an inner server")
 def test_redirects_are_not_followed(app: Flask, httpserver: HTTPServer, status: int) -> None:
     httpserver.expect_request("/a").respond_with_data("", status=status, headers={"Location": "/b"})
     assert fetch("GET", httpserver.url_for("/a")).status == status

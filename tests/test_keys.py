@@ -164,6 +164,7 @@ def test_other_encryption_key_does_not_open_the_keys(app: Flask) -> None:
         app.extensions["settings"] = before
 
 
+@pytest.mark.attack("removed key")
 def test_retiring_key_verifies_and_retired_one_does_not(app: Flask) -> None:
     token = signed()
     for status, accepted in (("retiring", True), ("retired", False)):

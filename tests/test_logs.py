@@ -38,6 +38,7 @@ def test_each_request_is_one_line_with_its_number(lines: Any) -> None:
     assert line["timestamp"].endswith("Z")
 
 
+@pytest.mark.attack("secrets in logs")
 def test_nothing_of_the_request_stands_in_the_log(lines: Any, app: Flask) -> None:
     client, read = lines
     membership = make_membership()

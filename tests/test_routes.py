@@ -208,6 +208,7 @@ def test_session_opens_no_route_of_the_api(app: Flask, client: FlaskClient) -> N
         assert client.open(address, method=methods[0]).status_code == 401, address
 
 
+@pytest.mark.attack("forged form")
 def test_change_without_form_token_is_refused(app: Flask, client: FlaskClient) -> None:
     sign_in(client, make_membership())
     posts = [address for methods, address, _ in routes(app) if "POST" in methods]
@@ -231,6 +232,7 @@ def test_other_methods_are_refused_with_the_ones_that_exist(app: Flask, client: 
 
 
 @pytest.mark.parametrize("signed_in", [False, True], ids=["anonymous", "signed in"])
+@pytest.mark.attack("clickjacking", "Referer leak")
 def test_every_route_answers_with_the_headers(app: Flask, secure: FlaskClient, signed_in: bool) -> None:
     if signed_in:
         client = app.test_client()

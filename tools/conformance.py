@@ -104,12 +104,13 @@ class Held:
     note: str
 
 
-def collect(folder: Path = ROOT / "tests") -> list[Held]:
-    """Return every marked test, by module."""
-    return sorted((held for path in sorted(folder.rglob("*.py")) for held in _marked(path)), key=lambda h: h.module)
+def collect(folder: Path = ROOT / "tests", *, marker: str = MARKER) -> list[Held]:
+    """Return every test with this marker, by module."""
+    paths = sorted(folder.rglob("*.py"))
+    return sorted((held for path in paths for held in _marked(path, marker)), key=lambda h: h.module)
 
 
-def _marked(path: Path) -> Iterator[Held]:
+def _marked(path: Path, marker: str) -> Iterator[Held]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     texts = {
         target.id: node.value.value
@@ -120,7 +121,7 @@ def _marked(path: Path) -> Iterator[Held]:
     }
     place = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
     for node in ast.walk(tree):
-        for call in _markers(node):
+        for call in _markers(node, marker):
             modules = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
             notes = [keyword.value for keyword in call.keywords if keyword.arg == "note"]
             note = next((_text(value, texts) for value in notes), "")
@@ -128,8 +129,8 @@ def _marked(path: Path) -> Iterator[Held]:
             yield from (Held(str(module), f"{place}::{name}" if name else place, note) for module in modules)
 
 
-def _markers(node: ast.AST) -> Iterator[ast.Call]:
-    """Yield the calls of our marker: on a function or class, and inside pytest.param(marks=…)."""
+def _markers(node: ast.AST, marker: str) -> Iterator[ast.Call]:
+    """Yield the calls of this marker: on a function or class, and inside pytest.param(marks=…)."""
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         found: list[ast.expr] = node.decorator_list
     elif isinstance(node, ast.keyword) and node.arg == "marks":
@@ -137,7 +138,7 @@ def _markers(node: ast.AST) -> Iterator[ast.Call]:
     else:
         return
     for call in found:
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == MARKER:
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == marker:
             yield call
 
 

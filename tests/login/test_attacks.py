@@ -9,11 +9,13 @@ import pytest
 import time_machine
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from joserfc.jwk import ECKey, RSAKey
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
 from pytest_httpserver import HTTPServer
 
 from tests.demo.person import choose_certificate
 from tests.login.conftest import Visitor, nobody_is_signed_in, onward
+from unternehmenskonto import keys
 from unternehmenskonto.demo.identity_provider import Behaviour, Provider
 
 HIGH = "http://eidas.europa.eu/LoA/high"
@@ -93,6 +95,17 @@ FORGERIES: dict[str, Callable[[Behaviour], None]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES.keys())
+@pytest.mark.attack(
+    "foreign audience",
+    "userinfo of another person",
+    "wrong nonce or hash",
+    "missing ID token",
+    "alg none",
+    "public key as shared secret",
+    "kid injection",
+    "key that comes with the token",
+    "token of another kind",
+)
 def test_forged_answers(visitor: Visitor, idp: Provider, forgery: Callable[[Behaviour], None]) -> None:
     with time_machine.travel(NOW, tick=False):
         url = visitor.walk()
@@ -158,6 +171,7 @@ def signed_by_hand(idp: Provider, nonce: str, **odd: object) -> str:
         ({"alg": None}, 502),
     ],
 )
+@pytest.mark.attack("critical header")
 def test_odd_headers(visitor: Visitor, idp: Provider, odd: dict[str, object], status: int) -> None:
     with time_machine.travel(NOW, tick=False):
         start = onward(visitor.start())
@@ -168,6 +182,7 @@ def test_odd_headers(visitor: Visitor, idp: Provider, odd: dict[str, object], st
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u"])
+@pytest.mark.attack("key that comes with the token")
 def test_addresses_in_the_header_are_not_opened(
     visitor: Visitor, idp: Provider, httpserver: HTTPServer, name: str
 ) -> None:
@@ -191,3 +206,23 @@ def test_weak_keys_and_keys_for_other_uses(visitor: Visitor, idp: Provider, monk
         visitor.konto.application.extensions["identity_provider_cache"]["keys"].clear()
         monkeypatch.setattr(idp.keys, "published", lambda published=published: {"keys": published})
         assert visitor.log_in(fresh="1").status_code == 502
+
+
+@pytest.mark.attack("audience injection")
+def test_our_proof_is_for_the_issuer_wherever_it_is_sent(
+    visitor: Visitor, idp: Provider, httpserver: HTTPServer
+) -> None:
+    """Audience injection (RFC 10070): metadata may name a foreign token endpoint, the assertion never does."""
+    httpserver.expect_request("/token").respond_with_json({"error": "invalid_grant"}, status=400)
+    idp.behaviour.discovery = {"token_endpoint": httpserver.url_for("/token")}
+    assert visitor.log_in().status_code == 502
+    ((request, _),) = httpserver.log
+    assertion = jwt.decode(request.form["client_assertion"], KeySet.import_key_set(keys.jwks()), algorithms=["ES256"])
+    assert assertion.header["typ"] == "client-authentication+jwt"
+    assert {name: assertion.claims[name] for name in ("iss", "sub", "aud")} == {
+        "iss": "unternehmenskonto",
+        "sub": "unternehmenskonto",
+        "aud": idp.issuer,
+    }
+    assert 0 < assertion.claims["exp"] - assertion.claims["iat"] <= 60
+    assert "Authorization" not in request.headers

@@ -127,6 +127,7 @@ FORGERIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", FORGERIES.values(), ids=FORGERIES.keys())
+@pytest.mark.attack("forged logout token", "critical header", "token of another kind")
 def test_forged_tokens_end_nothing(visitor: Visitor, idp: Provider, changes: dict[str, Any]) -> None:
     with time_machine.travel(NOW, tick=False):
         visitor.log_in()
@@ -144,6 +145,7 @@ def unsigned(token: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["alg none", "wrong alg", "foreign key", "no JWS", "huge", "nothing", "ID token"])
+@pytest.mark.attack("forged logout token", "alg none")
 def test_badly_signed_tokens_end_nothing(erika: Visitor, idp: Provider, kind: str) -> None:
     row = db.session.scalars(select(LoginSession)).one()
     wish = {"sid": names(erika)["sid"]}
@@ -161,6 +163,7 @@ def test_badly_signed_tokens_end_nothing(erika: Visitor, idp: Provider, kind: st
     assert is_signed_in(erika)
 
 
+@pytest.mark.attack("forged logout token")
 def test_a_token_works_once(erika: Visitor, idp: Provider) -> None:
     token = logout_token(idp, sub=names(erika)["sub"])
     assert post(erika, token).status_code == 200
@@ -169,6 +172,7 @@ def test_a_token_works_once(erika: Visitor, idp: Provider) -> None:
     assert is_signed_in(erika)
 
 
+@pytest.mark.attack("forged logout token")
 def test_a_session_of_somebody_else_is_not_ended(erika: Visitor, idp: Provider) -> None:
     jonas = Visitor(erika.konto.application)
     jonas.log_in("jonas-musterbau")
@@ -232,6 +236,7 @@ def test_used_names_are_forgotten(erika: Visitor, idp: Provider) -> None:
         assert db.session.scalar(select(func.count()).select_from(SeenLogoutToken)) == left
 
 
+@pytest.mark.attack("parallel races")
 def test_one_token_at_the_same_moment(konto: Flask, idp: Provider) -> None:
     visitor = Visitor(konto)
     visitor.log_in()

@@ -39,6 +39,7 @@ def changed(url: str, **changes: str | None) -> str:
         ({"error": "temporarily_unavailable"}, 503),
     ],
 )
+@pytest.mark.attack("mix-up of providers", "reflected markup")
 def test_forged_callbacks_never_reach_the_token_endpoint(
     visitor: Visitor, idp: Provider, changes: dict[str, str | None], status: int
 ) -> None:
@@ -50,6 +51,7 @@ def test_forged_callbacks_never_reach_the_token_endpoint(
 
 
 @pytest.mark.parametrize("name", ["state", "code", "iss"])
+@pytest.mark.attack("parameter pollution")
 def test_parameters_given_twice(visitor: Visitor, idp: Provider, name: str) -> None:
     url = visitor.walk()
     value = parse_qs(urlsplit(url).query)[name][0]
@@ -57,6 +59,7 @@ def test_parameters_given_twice(visitor: Visitor, idp: Provider, name: str) -> N
     assert idp.behaviour.calls["token"] == 0
 
 
+@pytest.mark.attack("login CSRF", "state of another session")
 def test_another_browser_gets_nothing_and_spoils_nothing(visitor: Visitor, idp: Provider) -> None:
     url = visitor.walk()
     attacker = Visitor(visitor.konto.application)
@@ -67,6 +70,7 @@ def test_another_browser_gets_nothing_and_spoils_nothing(visitor: Visitor, idp: 
     assert visitor.come_back(url).status_code == 303
 
 
+@pytest.mark.attack("code injection")
 def test_a_code_injected_from_another_login(visitor: Visitor) -> None:
     stolen = parse_qs(urlsplit(visitor.walk("erika-musterbau")).query)["code"][0]
     attacker = Visitor(visitor.konto.application)
@@ -98,6 +102,7 @@ def test_a_login_lives_ten_minutes(visitor: Visitor) -> None:
         assert visitor.come_back(url).status_code == 400
 
 
+@pytest.mark.attack("mix-up of providers")
 def test_another_providers_answer(visitor: Visitor, idp: Provider, settings: Settings, tmp_path: Path) -> None:
     second = (tmp_path / "identity_providers.toml").read_text().replace(f'"{SLUG}"', '"other"')
     second = second.replace(idp.issuer, "http://127.0.0.3:9")
@@ -107,6 +112,7 @@ def test_another_providers_answer(visitor: Visitor, idp: Provider, settings: Set
     assert visitor.come_back(url).status_code == 303
 
 
+@pytest.mark.attack("account confusion")
 def test_same_sub_and_email_elsewhere_is_somebody_else(
     visitor: Visitor,
     idp: Provider,
@@ -123,6 +129,7 @@ def test_same_sub_and_email_elsewhere_is_somebody_else(
     assert len({one.subject for one in identities}) == 1
 
 
+@pytest.mark.attack("old proof of identity")
 def test_fresh_login_means_a_fresh_proof(visitor: Visitor, idp: Provider) -> None:
     with time_machine.travel(NOW, tick=False):
         url = visitor.walk(fresh="1")
@@ -134,6 +141,7 @@ def test_fresh_login_means_a_fresh_proof(visitor: Visitor, idp: Provider) -> Non
         assert visitor.come_back(visitor.walk(fresh="1")).status_code == 303
 
 
+@pytest.mark.attack("old proof of identity")
 def test_max_age_is_checked(visitor: Visitor, idp: Provider) -> None:
     with time_machine.travel(NOW, tick=False):
         url = visitor.walk(max_age="300")
@@ -143,6 +151,7 @@ def test_max_age_is_checked(visitor: Visitor, idp: Provider) -> None:
         assert visitor.come_back(visitor.walk(max_age="300")).status_code == 303
 
 
+@pytest.mark.attack("downgraded trust level")
 def test_a_low_certificate_is_not_let_in(visitor: Visitor) -> None:
     answer = visitor.log_in("karl-nordlicht")
     assert answer.status_code == 403
@@ -156,6 +165,7 @@ def test_a_low_certificate_is_not_let_in(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("name", ["acr", "trust_level_identification", "trust_level_authentication"])
 @pytest.mark.parametrize("value", [None, "NIEDRIG", "unknown", ["http://eidas.europa.eu/LoA/high"]])
+@pytest.mark.attack("downgraded trust level")
 def test_the_weakest_statement_counts(visitor: Visitor, idp: Provider, name: str, value: object) -> None:
     idp.behaviour.id_token[name] = value
     idp.behaviour.userinfo[name] = value
@@ -163,11 +173,13 @@ def test_the_weakest_statement_counts(visitor: Visitor, idp: Provider, name: str
     assert nobody_is_signed_in(visitor)
 
 
+@pytest.mark.attack("downgraded trust level")
 def test_wanted_level_is_demanded(visitor: Visitor) -> None:
     assert visitor.log_in("erika-musterbau", level="high").status_code == 403
     assert visitor.log_in("petra-nordlicht", level="high").status_code == 303
 
 
+@pytest.mark.attack("downgraded trust level")
 def test_a_provider_is_believed_up_to_its_maximum(
     visitor: Visitor,
     idp: Provider,
@@ -180,16 +192,19 @@ def test_a_provider_is_believed_up_to_its_maximum(
     assert db.session.scalars(select(LoginSession.assurance_level)).one() == "substantial"
 
 
+@pytest.mark.attack("guessing and enumeration")
 def test_too_many_attempts_are_slowed_down(visitor: Visitor) -> None:
     answers = [visitor.konto.get(f"/anmelden/{SLUG}/rueckkehr?state=x").status_code for _ in range(31)]
     assert answers == [400] * 30 + [429]
 
 
+@pytest.mark.attack("login CSRF", "forged form")
 def test_login_cannot_be_started_from_another_site(visitor: Visitor, idp: Provider) -> None:
     assert visitor.konto.post(f"/anmelden/{SLUG}").status_code == 400
     assert visitor.konto.get(f"/anmelden/{SLUG}").status_code == 405
 
 
+@pytest.mark.attack("secrets in logs")
 def test_what_the_person_sees_and_what_the_log_knows(
     visitor: Visitor, idp: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -205,6 +220,7 @@ def test_what_the_person_sees_and_what_the_log_knows(
         assert secret not in logged
 
 
+@pytest.mark.attack("Referer leak")
 def test_onward_page_leads_by_link_too(visitor: Visitor) -> None:
     answer = visitor.start()
     assert f'href="{onward(answer)}"'.replace("&", "&amp;") in answer.text

@@ -33,6 +33,7 @@ def test_a_new_key_is_fetched_at_once(visitor: Visitor, idp: Provider, keep_old:
         assert idp.behaviour.calls["jwks"] == 2
 
 
+@pytest.mark.attack("kid injection")
 def test_unknown_keys_cost_one_fetch_in_thirty_seconds(visitor: Visitor, idp: Provider) -> None:
     with time_machine.travel(NOW, tick=False) as clock:
         assert log_in(visitor) == 303

@@ -107,6 +107,7 @@ def test_a_second_login_leads_to_the_same_person(erika: Visitor, second: Provide
     assert event.fields == {"identity_provider": SECOND}
 
 
+@pytest.mark.attack("account confusion")
 def test_without_linking_the_same_name_is_somebody_else(erika: Visitor) -> None:
     again = Visitor(erika.konto.application)
     url = choose_certificate(again.elsewhere, onward(again.start(SECOND)), "erika-musterbau")
@@ -160,6 +161,7 @@ def test_the_question_lives_ten_minutes(erika: Visitor) -> None:
     assert db.session.scalar(select(func.count()).select_from(LinkOffer)) == 0
 
 
+@pytest.mark.attack("account confusion")
 def test_the_answer_of_another_session_adds_nothing(erika: Visitor) -> None:
     """Login CSRF: an attacker's proof, brought into the victim's browser, must not become the victim's login."""
     url = prove(erika, "jonas-musterbau")

@@ -67,6 +67,7 @@ def test_high_stays_high_and_is_told(visitor: Visitor) -> None:
     assert session.amr == ["swk"]
 
 
+@pytest.mark.attack("session fixation")
 def test_a_new_session_id_at_each_login(visitor: Visitor) -> None:
     visitor.konto.set_cookie(cookies.SESSION, "chosen-by-somebody-else")
     visitor.log_in()
@@ -77,6 +78,7 @@ def test_a_new_session_id_at_each_login(visitor: Visitor) -> None:
     assert len({"chosen-by-somebody-else", first.value, second.value}) == 3
 
 
+@pytest.mark.attack("stolen cookie")
 def test_cookies_are_kept_from_scripts_and_strangers(visitor: Visitor) -> None:
     answer = visitor.log_in()
     (header,) = [h for h in answer.headers.getlist("Set-Cookie") if h.startswith(cookies.SESSION)]
@@ -113,6 +115,7 @@ def test_the_request_to_the_provider(visitor: Visitor, idp: Provider) -> None:
     assert "prompt=login&max_age=0" in onward(visitor.start(fresh="1"))
 
 
+@pytest.mark.attack("secrets at rest")
 def test_secrets_of_a_login_are_not_in_the_database(visitor: Visitor) -> None:
     url = onward(visitor.start())
     row = db.session.scalars(select(LoginTransaction)).one()

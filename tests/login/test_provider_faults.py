@@ -99,6 +99,7 @@ def test_other_providers_are_offered(visitor: Visitor, idp: Provider, settings: 
         {"end_session_endpoint": "data:text/html,hello"},
     ],
 )
+@pytest.mark.attack("issuer impersonation")
 def test_unsafe_discovery_documents(visitor: Visitor, idp: Provider, document: dict[str, object]) -> None:
     idp.behaviour.discovery = document
     answer = visitor.start()
@@ -107,6 +108,7 @@ def test_unsafe_discovery_documents(visitor: Visitor, idp: Provider, document: d
 
 
 @pytest.mark.parametrize("address", ["https://127.0.0.9/jwks", "https://[::1]/jwks", "https://169.254.169.254/jwks"])
+@pytest.mark.attack("registered address of an inner server")
 def test_private_addresses_are_not_called(visitor: Visitor, idp: Provider, address: str) -> None:
     idp.behaviour.discovery = {"jwks_uri": address}
     answer = visitor.log_in()

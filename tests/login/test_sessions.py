@@ -40,6 +40,7 @@ def test_loading_costs_one_query(app: Flask, client: FlaskClient) -> None:
     assert len([statement for statement in seen if "SAVEPOINT" not in statement]) == 1
 
 
+@pytest.mark.attack("secrets at rest")
 def test_only_the_hash_is_stored(app: Flask, client: FlaskClient) -> None:
     sign_in(client, make_membership())
     value = cookie(client)
@@ -101,6 +102,7 @@ def test_unknown_cookies_sign_nobody_in(app: Flask, client: FlaskClient, value: 
     assert client.get("/").status_code == 200
 
 
+@pytest.mark.attack("session fixation")
 def test_an_ended_session_stays_ended(app: Flask, client: FlaskClient) -> None:
     sign_in(client, make_membership())
     session = db.session.scalars(select(LoginSession)).one()
@@ -111,6 +113,7 @@ def test_an_ended_session_stays_ended(app: Flask, client: FlaskClient) -> None:
     assert sessions.load_actor(cookie(client)) is None
 
 
+@pytest.mark.attack("session fixation")
 def test_changing_company_gives_a_new_session(app: Flask, client: FlaskClient) -> None:
     person = make_person()
     first = make_membership(person=person)
@@ -166,6 +169,7 @@ def test_what_is_over_is_forgotten(app: Flask, client: FlaskClient) -> None:
         assert db.session.scalars(ended).all() == [quiet.id]
 
 
+@pytest.mark.attack("stolen cookie")
 def test_cookies_on_https_are_bound_to_the_host(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

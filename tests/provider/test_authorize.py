@@ -38,6 +38,7 @@ NEAR_MISSES = [
 
 @pytest.mark.parametrize("prompt", [None, "none"])
 @pytest.mark.parametrize("uri", NEAR_MISSES)
+@pytest.mark.attack("loose redirect_uri", "loopback port")
 def test_redirect_uri_is_compared_character_by_character(
     client: FlaskClient, member: Membership, uri: str, prompt: str | None
 ) -> None:
@@ -46,6 +47,7 @@ def test_redirect_uri_is_compared_character_by_character(
     assert "Location" not in answer.headers
 
 
+@pytest.mark.attack("open redirector at authorize")
 def test_unknown_disabled_and_pure_senders_get_a_page(client: FlaskClient, member: Membership) -> None:
     party = Party()
     texts = []
@@ -111,6 +113,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.attack("plain PKCE")
 def test_refusal_goes_to_the_client_with_state_and_issuer(client: FlaskClient, member: Membership, name: str) -> None:
     changes, error = REFUSALS[name]
     answer = Party().authorize(client, **changes)
@@ -123,6 +126,7 @@ def test_refusal_goes_to_the_client_with_state_and_issuer(client: FlaskClient, m
 
 
 @pytest.mark.parametrize("name", ["state", "nonce", "scope", "response_type", "foo"])
+@pytest.mark.attack("parameter pollution")
 def test_a_parameter_given_twice_is_refused(client: FlaskClient, member: Membership, name: str) -> None:
     values = Party().request(foo="1")
     answer = client.get(f"/oauth/authorize?{urlencode(values)}&{urlencode({name: values[name]})}")
@@ -132,6 +136,7 @@ def test_a_parameter_given_twice_is_refused(client: FlaskClient, member: Members
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
+@pytest.mark.attack("parameter pollution")
 def test_recipient_given_twice_gets_nothing(client: FlaskClient, member: Membership, name: str) -> None:
     values = Party().request()
     answer = client.get(f"/oauth/authorize?{urlencode(values)}&{urlencode({name: values[name]})}")
@@ -162,6 +167,7 @@ def test_long_state_and_odd_characters_come_back_unchanged(client: FlaskClient, 
         assert query_of(answer)["state"] == state
 
 
+@pytest.mark.attack("reflected markup")
 def test_markup_is_escaped_on_our_own_page(client: FlaskClient, member: Membership) -> None:
     evil = "<script>alert(1)</script>"
     party = Party(name=evil, authority=evil)
@@ -180,6 +186,7 @@ def test_registered_query_is_kept(client: FlaskClient, member: Membership) -> No
     assert answer.headers["Location"].startswith(REDIRECT_URI + "?tenant=a%20b&error=")
 
 
+@pytest.mark.attack("stolen cookie")
 def test_post_leads_to_get_so_that_the_session_is_seen(client: FlaskClient, member: Membership) -> None:
     party = Party()
     answer = client.post("/oauth/authorize", data=party.request())
@@ -191,6 +198,7 @@ def test_post_leads_to_get_so_that_the_session_is_seen(client: FlaskClient, memb
     assert query_of(wrong)["error"] == "invalid_request"
 
 
+@pytest.mark.attack("forged Host header")
 def test_issuer_does_not_follow_the_host_header(client: FlaskClient, member: Membership) -> None:
     party = Party()
     headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
@@ -200,6 +208,7 @@ def test_issuer_does_not_follow_the_host_header(client: FlaskClient, member: Mem
     assert all(value.startswith(get_settings().base_url) for key, value in found.items() if key.endswith("_endpoint"))
 
 
+@pytest.mark.attack("Referer leak", "reading across origins")
 def test_no_cors_at_authorize_and_no_referrer(client: FlaskClient, member: Membership) -> None:
     party = Party()
     for answer in (
@@ -222,6 +231,7 @@ def test_nobody_signed_in(client: FlaskClient) -> None:
     assert "Weiter zu" in back.text
 
 
+@pytest.mark.attack("consent bypass")
 def test_silent_request_needs_an_earlier_agreement(client: FlaskClient, member: Membership) -> None:
     party = Party()
     assert query_of(party.authorize(client, prompt="none"))["error"] == "consent_required"
@@ -238,6 +248,7 @@ def _later(client: FlaskClient, membership: Membership, interaction: str) -> dic
     return query_of(answer)
 
 
+@pytest.mark.attack("old proof of identity")
 def test_prompt_login_needs_a_proof_after_the_request(client: FlaskClient, member: Membership) -> None:
     party = Party()
     party.code(client)
@@ -252,6 +263,7 @@ def test_prompt_login_needs_a_proof_after_the_request(client: FlaskClient, membe
     assert client.get(interaction).status_code == 410
 
 
+@pytest.mark.attack("old proof of identity")
 def test_a_new_session_with_an_old_proof_is_refused(client: FlaskClient, member: Membership) -> None:
     party = Party()
     party.code(client)
@@ -261,6 +273,7 @@ def test_a_new_session_with_an_old_proof_is_refused(client: FlaskClient, member:
     assert query_of(client.get(interaction))["error"] == "login_required"
 
 
+@pytest.mark.attack("old proof of identity")
 def test_max_age(client: FlaskClient) -> None:
     party, membership = Party(), make_membership()
     sign_in(client, membership, auth_time=now() - timedelta(seconds=100))
@@ -274,6 +287,7 @@ def test_max_age(client: FlaskClient) -> None:
     assert "code" in _later(client, membership, interaction)
 
 
+@pytest.mark.attack("downgraded trust level")
 def test_trust_level_is_stepped_up_or_refused(client: FlaskClient, member: Membership) -> None:
     high = "http://eidas.europa.eu/LoA/high"
     for party, changes in (
@@ -300,6 +314,7 @@ def test_acr_tells_the_level_of_the_session_never_more(client: FlaskClient, memb
     assert claims_of(body["id_token"])["acr"] == "http://eidas.europa.eu/LoA/substantial"
 
 
+@pytest.mark.attack("hint of another person")
 def test_id_token_hint_of_another_person(client: FlaskClient, member: Membership) -> None:
     party = Party()
     hint = party.tokens(client)["id_token"]
@@ -312,11 +327,13 @@ def test_id_token_hint_of_another_person(client: FlaskClient, member: Membership
     assert _later(client, make_membership(), interaction)["error"] == "login_required"
 
 
+@pytest.mark.attack("hint of another person")
 def test_id_token_hint_of_another_client(client: FlaskClient, member: Membership) -> None:
     hint = Party().tokens(client)["id_token"]
     assert query_of(Party().authorize(client, id_token_hint=hint))["error"] == "invalid_request"
 
 
+@pytest.mark.attack("form repeated by a redirect")
 def test_no_redirect_repeats_a_form(client: FlaskClient, member: Membership) -> None:
     """307 and 308 would send what was posted to the next address (RFC 9700 4.12)."""
     party = Party()

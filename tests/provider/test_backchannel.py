@@ -354,6 +354,7 @@ def test_session_is_closed_once(client: FlaskClient, member: Membership, receive
     assert len(waiting()) == 1
 
 
+@pytest.mark.attack("hanging logout address")
 def test_slow_service_holds_up_neither_person_nor_neighbour(
     fresh_app: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def test_cancel_arrives_too(live: Live, page: Page) -> None:
         expect(page.get_by_text("angekommen: error=access_denied")).to_be_visible()
 
 
+@pytest.mark.attack("clickjacking")
 def test_the_page_cannot_be_framed(live: Live, page: Page) -> None:
     with service_at("127.0.0.3") as callback:
         arrive(live, page, callback)

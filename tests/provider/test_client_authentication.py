@@ -59,6 +59,7 @@ def test_wrong_missing_and_garbled_secrets(client: FlaskClient) -> None:
         assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
 
 
+@pytest.mark.attack("guessing and enumeration")
 def test_unknown_and_known_clients_hear_the_same(client: FlaskClient) -> None:
     party = sender()
     bodies = set()
@@ -97,6 +98,7 @@ def test_only_the_registered_way_counts(client: FlaskClient) -> None:
     assert outcome(client.post("/oauth/token", data={**FORM, "client_id": by_key.client_id})) == BAD_CLIENT
 
 
+@pytest.mark.attack("two client authentications")
 def test_two_ways_at_once(client: FlaskClient) -> None:
     party = sender()
     headers, _ = party.proof()
@@ -107,6 +109,7 @@ def test_two_ways_at_once(client: FlaskClient) -> None:
         assert outcome(client.post("/oauth/token", data={**FORM, **more}, headers=headers)) == BAD_REQUEST
 
 
+@pytest.mark.attack("client confusion")
 def test_one_name_only(client: FlaskClient) -> None:
     for method in ("client_secret_basic", "private_key_jwt"):
         party, other = sender(auth_method=method), sender()
@@ -168,6 +171,7 @@ WRONG_CLAIMS: dict[str, Callable[[Party], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", WRONG_CLAIMS)
+@pytest.mark.attack("audience injection")
 def test_wrong_claims(client: FlaskClient, name: str) -> None:
     party = sender(auth_method="private_key_jwt")
     assert outcome(ask(client, party, party.assertion(**WRONG_CLAIMS[name](party)))) == BAD_CLIENT
@@ -179,6 +183,7 @@ def test_clocks_may_differ_by_ten_seconds(client: FlaskClient) -> None:
     assert ask(client, party, party.assertion(iat=ahead, nbf=ahead)).status_code == 200
 
 
+@pytest.mark.attack("assertion replay")
 def test_an_assertion_works_once(client: FlaskClient) -> None:
     party, other = sender(auth_method="private_key_jwt"), sender(auth_method="private_key_jwt")
     assertion = party.assertion(jti="one")
@@ -189,11 +194,13 @@ def test_an_assertion_works_once(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "nOnE", "", None, 1, ["ES256"], {"a": 1}, "HS256", "ES512"])
+@pytest.mark.attack("alg none")
 def test_no_algorithm_but_ours(client: FlaskClient, alg: Any) -> None:
     party = sender(auth_method="private_key_jwt")
     assert outcome(ask(client, party, unsigned(claims_of(party.assertion()), alg))) == BAD_CLIENT
 
 
+@pytest.mark.attack("public key as shared secret")
 def test_public_key_as_shared_secret(client: FlaskClient) -> None:
     party = sender(auth_method="private_key_jwt")
     for secret in (party.key.as_pem(private=False), json.dumps(party.key.as_dict(private=False)).encode()):
@@ -204,6 +211,7 @@ def test_public_key_as_shared_secret(client: FlaskClient) -> None:
         assert outcome(ask(client, party, party.assertion(key=key, header={"alg": "HS256"}))) == BAD_CLIENT
 
 
+@pytest.mark.attack("key that comes with the token")
 def test_keys_named_in_the_header_are_never_used(client: FlaskClient) -> None:
     party = sender(auth_method="private_key_jwt")
     foreign = ECKey.generate_key("P-256", {"kid": "party-1"})
@@ -218,6 +226,7 @@ def test_keys_named_in_the_header_are_never_used(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("kid", ["../../etc/passwd", "' OR 1=1 --", "k" * 10_000, "", "unknown", 7, None, ["a"]])
+@pytest.mark.attack("kid injection")
 def test_odd_kids(client: FlaskClient, kid: Any) -> None:
     party = sender(auth_method="private_key_jwt")
     assert outcome(ask(client, party, unsigned(claims_of(party.assertion()), "ES256", kid=kid))) == (
@@ -225,6 +234,7 @@ def test_odd_kids(client: FlaskClient, kid: Any) -> None:
     )
 
 
+@pytest.mark.attack("critical header", "token of another kind")
 def test_critical_headers_and_other_kinds_of_tokens(client: FlaskClient) -> None:
     party = sender(auth_method="private_key_jwt")
     for header in ({"crit": ["exp"]}, {"typ": "dpop+jwt"}, {"typ": "logout+jwt"}, {"typ": "at+jwt"}):
@@ -265,6 +275,7 @@ def test_assertion_type_must_be_the_one(client: FlaskClient) -> None:
         assert outcome(client.post("/oauth/token", data=form)) == BAD_REQUEST
 
 
+@pytest.mark.attack("guessing and enumeration")
 def test_failures_are_limited_by_address(client: FlaskClient) -> None:
     party = sender()
     for number in range(60):
@@ -275,6 +286,7 @@ def test_failures_are_limited_by_address(client: FlaskClient) -> None:
     assert answer.get_json()["error"]
 
 
+@pytest.mark.attack("guessing and enumeration")
 def test_guesses_at_one_client_are_limited_sooner_and_hurt_nobody_else(client: FlaskClient) -> None:
     party, other = sender(), sender()
     for name in (party.client_id, "unknown"):

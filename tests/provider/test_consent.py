@@ -40,6 +40,7 @@ def test_page_names_service_authority_values_and_purposes(client: FlaskClient) -
     assert "frame-ancestors 'none'" in policy
 
 
+@pytest.mark.attack("consent bypass")
 def test_agreement_is_remembered_until_it_grows(client: FlaskClient, member: Membership) -> None:
     party = Party(claims=("given_name",))
     party.code(client)
@@ -81,6 +82,7 @@ def test_a_page_is_answered_once(client: FlaskClient, member: Membership) -> Non
     assert client.get("/oauth/weiter/" + "x" * 100).status_code == 410
 
 
+@pytest.mark.attack("forged form")
 def test_buttons_need_the_token_of_this_browser(client: FlaskClient, member: Membership) -> None:
     party = Party()
     path = path_of(party.authorize(client))
@@ -91,6 +93,7 @@ def test_buttons_need_the_token_of_this_browser(client: FlaskClient, member: Mem
     assert db.session.scalars(select(Consent)).all() == []
 
 
+@pytest.mark.attack("consent bypass")
 def test_agreeing_to_less_than_what_would_go_shows_the_page_again(client: FlaskClient, member: Membership) -> None:
     party = Party(claims=("given_name",))
     path = path_of(party.authorize(client))
@@ -132,6 +135,7 @@ def test_several_companies_are_asked_for(client: FlaskClient) -> None:
     assert "Alpha GmbH" in client.get(path_of(party.authorize(client, prompt="select_account"))).text
 
 
+@pytest.mark.attack("consent bypass")
 def test_agreement_for_one_company_is_none_for_another(client: FlaskClient) -> None:
     person, party = make_person(), Party()
     first, second = make_membership(person=person), make_membership(person=person)

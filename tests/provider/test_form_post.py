@@ -73,6 +73,7 @@ def test_code_comes_in_a_form_and_works(client: FlaskClient, member: Membership)
 
 
 @pytest.mark.parametrize("state", HOSTILE)
+@pytest.mark.attack("markup in a form answer")
 def test_hostile_state_comes_back_unchanged(client: FlaskClient, member: Membership, state: str) -> None:
     party = Party()
     page = party.authorize(client, response_mode="form_post", prompt="none", state=state)
@@ -100,6 +101,7 @@ def test_every_refusal_comes_in_a_form(client: FlaskClient) -> None:
     assert refused["error"] == "access_denied"
 
 
+@pytest.mark.attack("open redirector at authorize")
 def test_unknown_client_or_address_never_makes_a_form(client: FlaskClient, member: Membership) -> None:
     for changes in ({"client_id": "nobody"}, {"redirect_uri": "https://evil.example/"}):
         page = Party().authorize(client, response_mode="form_post", **changes)
@@ -114,6 +116,7 @@ def test_post_request_keeps_its_mode(client: FlaskClient, member: Membership) ->
     assert form_of(client.get(answer.headers["Location"]))["error"] == "consent_required"
 
 
+@pytest.mark.attack("script as redirect_uri")
 def test_no_form_is_ever_sent_to_a_script(client: FlaskClient, member: Membership) -> None:
     party = Party(registration={"redirect_uris": ["javascript:alert(1)"]})
     party.redirect_uri = "javascript:alert(1)"

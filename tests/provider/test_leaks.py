@@ -14,6 +14,7 @@ from unternehmenskonto.db import db
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt"])
+@pytest.mark.attack("secrets in logs", "secrets at rest")
 def test_a_whole_life_of_tokens(
     client: FlaskClient, member: Membership, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:

@@ -146,6 +146,7 @@ def test_independent_relying_party(live: Live, method: str) -> None:
         browser.close()
 
 
+@pytest.mark.attack("refresh replay", "parallel races")
 def test_fifty_parallel_refreshes_agree_and_a_later_one_is_a_replay(live: Live) -> None:
     with live.app.app_context():
         party = Party(issuer=live.url, auth_method="none", registration={"offline_access": True})
@@ -176,6 +177,7 @@ def test_fifty_parallel_refreshes_agree_and_a_later_one_is_a_replay(live: Live) 
         browser.close()
 
 
+@pytest.mark.attack("parallel races")
 def test_parallel_agreements_leave_one(live: Live) -> None:
     with live.app.app_context():
         party = Party(issuer=live.url)
@@ -188,6 +190,7 @@ def test_parallel_agreements_leave_one(live: Live) -> None:
         browser.close()
 
 
+@pytest.mark.attack("kid injection")
 def test_fetched_keys_rotate_and_are_fetched_seldom(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [ECKey.generate_key("P-256", {"kid": "one"})]
     form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE}

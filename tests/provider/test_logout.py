@@ -60,6 +60,7 @@ def test_nobody_signed_in_goes_straight_back(client: FlaskClient, member: Member
 
 
 @pytest.mark.parametrize("more", [{}, {"post_logout_redirect_uri": SIGNED_OUT_URI}, {"state": "s"}])
+@pytest.mark.attack("open redirector after logout", "logout CSRF")
 def test_without_hint_the_person_decides_and_stays_with_us(
     client: FlaskClient, member: Membership, more: dict[str, str]
 ) -> None:
@@ -72,6 +73,7 @@ def test_without_hint_the_person_decides_and_stays_with_us(
     assert not is_signed_in(client)
 
 
+@pytest.mark.attack("logout CSRF")
 def test_hint_of_another_session_asks_first(client: FlaskClient, member: Membership) -> None:
     party = Party()
     hint = party.tokens(client)["id_token"]
@@ -95,6 +97,7 @@ BAD_ADDRESSES = ["?x=1", "/", "#f", "//evil", "%00", ""]
 
 
 @pytest.mark.parametrize("tail", BAD_ADDRESSES)
+@pytest.mark.attack("open redirector after logout")
 def test_other_addresses_are_refused(client: FlaskClient, member: Membership, tail: str) -> None:
     hint = Party().tokens(client)["id_token"]
     uri = SIGNED_OUT_URI + tail if tail else "http://evil.example/"
@@ -102,6 +105,7 @@ def test_other_addresses_are_refused(client: FlaskClient, member: Membership, ta
     assert is_signed_in(client)
 
 
+@pytest.mark.attack("forged logout hint", "alg none", "public key as shared secret", "token of another kind")
 def test_forged_and_foreign_hints(client: FlaskClient, member: Membership) -> None:
     party = Party()
     tokens = party.tokens(client)
@@ -132,6 +136,7 @@ def test_forged_and_foreign_hints(client: FlaskClient, member: Membership) -> No
     assert is_signed_in(client)
 
 
+@pytest.mark.attack("parameter pollution")
 def test_parameters_once_and_bounded(client: FlaskClient, member: Membership) -> None:
     hint = Party().tokens(client)["id_token"]
     once = urlencode({"id_token_hint": hint})

@@ -92,6 +92,7 @@ def test_login_start_by_address(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/introspect", "/oauth/revoke"])
+@pytest.mark.attack("guessing and enumeration")
 def test_guessing_a_secret_by_client(client: FlaskClient, path: str) -> None:
     """In the form of RFC 6749 5.2; the same for a client that does not exist."""
     for client_id in (Party().client_id, "gibt-es-nicht"):

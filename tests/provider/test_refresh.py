@@ -86,6 +86,7 @@ def test_all_tokens_are_new_and_tell_of_the_same_login(client: FlaskClient, memb
     assert "nonce" not in new
 
 
+@pytest.mark.attack("refresh upgrade")
 def test_scope_is_narrowed_never_widened(client: FlaskClient, member: Membership) -> None:
     party = offline_party()
     token = party.tokens(client, scope=OFFLINE)["refresh_token"]
@@ -101,6 +102,7 @@ def test_scope_is_narrowed_never_widened(client: FlaskClient, member: Membership
     assert refresh(party, client, body["refresh_token"]).get_json()["scope"] == OFFLINE
 
 
+@pytest.mark.attack("refresh upgrade")
 def test_a_token_belongs_to_its_client(client: FlaskClient, member: Membership) -> None:
     party, other = offline_party(), offline_party()
     token = party.tokens(client, scope=OFFLINE)["refresh_token"]
@@ -115,6 +117,7 @@ def test_a_token_belongs_to_its_client(client: FlaskClient, member: Membership) 
     assert refresh(party, client, token).status_code == 200
 
 
+@pytest.mark.attack("refresh replay")
 def test_twice_within_the_grace_gives_the_same_successor(client: FlaskClient, member: Membership) -> None:
     party = offline_party()
     token = party.tokens(client, scope=OFFLINE)["refresh_token"]
@@ -126,6 +129,7 @@ def test_twice_within_the_grace_gives_the_same_successor(client: FlaskClient, me
     assert refresh(party, client, token).get_json()["refresh_token"] == successor
 
 
+@pytest.mark.attack("refresh replay")
 def test_a_replay_after_the_grace_ends_the_whole_family(client: FlaskClient, member: Membership) -> None:
     party = offline_party()
     first = party.tokens(client, scope=OFFLINE)
@@ -143,6 +147,7 @@ def test_a_replay_after_the_grace_ends_the_whole_family(client: FlaskClient, mem
     assert party.tokens(client, scope=OFFLINE)["refresh_token"]
 
 
+@pytest.mark.attack("refresh replay")
 def test_a_thief_within_the_grace_is_noticed_at_the_next_use(client: FlaskClient, member: Membership) -> None:
     party = offline_party()
     stolen = party.tokens(client, scope=OFFLINE)["refresh_token"]
@@ -153,6 +158,7 @@ def test_a_thief_within_the_grace_is_noticed_at_the_next_use(client: FlaskClient
     assert db.session.scalar(select(Grant.revoked_at)) is not None
 
 
+@pytest.mark.attack("code replay")
 def test_a_replayed_code_ends_its_refresh_tokens(client: FlaskClient, member: Membership) -> None:
     party = offline_party()
     code = party.code(client, scope=OFFLINE)
@@ -226,6 +232,7 @@ def test_it_lives_without_the_session(client: FlaskClient, member: Membership) -
     assert refresh(party, client, token).status_code == 200
 
 
+@pytest.mark.attack("secrets at rest")
 def test_the_database_holds_nothing_usable(client: FlaskClient, member: Membership) -> None:
     party = offline_party()
     tokens = [party.tokens(client, scope=OFFLINE)["refresh_token"]]

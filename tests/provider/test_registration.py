@@ -82,6 +82,7 @@ def test_operator_allows_claims_by_the_token_or_later(app: Flask, client: FlaskC
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x"}, {"Authorization": "Basic eDp5"}])
+@pytest.mark.attack("registration abuse")
 def test_nobody_registers_without_an_operator(client: FlaskClient, header: dict[str, str]) -> None:
     answer = client.post(PATH, json=GOOD, headers=header)
     assert (answer.status_code, answer.get_json()["error"]) == (401, "invalid_token")
@@ -89,6 +90,7 @@ def test_nobody_registers_without_an_operator(client: FlaskClient, header: dict[
     assert client.post(f"{PATH}?access_token={initial()}", json=GOOD).status_code == 401
 
 
+@pytest.mark.attack("registration abuse")
 def test_token_is_good_for_its_uses_and_days(client: FlaskClient) -> None:
     token = initial(uses=2)
     assert register(client, {"redirect_uris": []}, token).status_code == 400
@@ -148,6 +150,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
+@pytest.mark.attack("loopback port", "script as redirect_uri", "alg none")
 def test_wrong_metadata_are_refused(client: FlaskClient, name: str) -> None:
     values, error = WRONG[name]
     answer = register(client, values, initial())
@@ -164,6 +167,7 @@ def test_bodies_that_are_no_json(client: FlaskClient) -> None:
     assert client.post(PATH, data=big, content_type="application/json", headers=headers).status_code == 400
 
 
+@pytest.mark.attack("registration abuse")
 def test_registration_is_read_changed_and_ended_with_its_own_token(client: FlaskClient, member: Membership) -> None:
     first, second = (register(client, GOOD, initial()).get_json() for _ in range(2))
     path, own = f"{PATH}/{first['client_id']}", bearer(first["registration_access_token"])
@@ -228,6 +232,7 @@ def test_sector_is_proven_by_its_list(client: FlaskClient, httpserver: HTTPServe
     assert register(client, values, initial()).status_code == 400
 
 
+@pytest.mark.attack("PKCE downgrade")
 def test_exempt_from_pkce_by_the_operator_only(client: FlaskClient, member: Membership) -> None:
     strict = party_of(register(client, {**GOOD, "pkce_exempt": True}, initial()).get_json())
     without = {"code_challenge": None, "code_challenge_method": None}

@@ -61,6 +61,7 @@ def test_object_alone_is_enough(client: FlaskClient, member: Membership) -> None
     assert "email" in facts and "given_name" not in facts
 
 
+@pytest.mark.attack("parameters beside the request object")
 def test_what_is_signed_wins(client: FlaskClient, member: Membership) -> None:
     party = signing_party()
     token = signed(party, state="inside", prompt="none")
@@ -75,6 +76,7 @@ def test_what_is_signed_wins(client: FlaskClient, member: Membership) -> None:
     assert "state" not in found
 
 
+@pytest.mark.attack("loose redirect_uri")
 def test_address_in_the_object_is_compared_too(client: FlaskClient, member: Membership) -> None:
     party = signing_party()
     answer = party.authorize(client, request=signed(party, redirect_uri="https://evil.example/"))
@@ -117,6 +119,7 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
+@pytest.mark.attack("foreign or old request object", "kid injection")
 def test_wrong_object_is_refused(client: FlaskClient, member: Membership, name: str) -> None:
     party = signing_party()
     changes, header = WRONG[name]
@@ -124,6 +127,7 @@ def test_wrong_object_is_refused(client: FlaskClient, member: Membership, name: 
     assert (found["error"], found["state"]) == ("invalid_request_object", "st-1")
 
 
+@pytest.mark.attack("foreign or old request object", "alg none", "public key as shared secret")
 def test_forged_objects_are_refused(client: FlaskClient, member: Membership) -> None:
     party = signing_party()
     other = ECKey.generate_key("P-256", {"kid": "party-1"})
@@ -163,6 +167,7 @@ def test_registered_algorithm_is_the_only_one(client: FlaskClient, member: Membe
     assert ask(client, right, signed(right))["error"] == "consent_required"
 
 
+@pytest.mark.attack("parameters beside the request object")
 def test_client_that_must_sign_cannot_leave_it(client: FlaskClient, member: Membership) -> None:
     party = signing_party(require_signed_request_object=True)
     assert query_of(party.authorize(client))["error"] == "invalid_request"
@@ -179,6 +184,7 @@ def test_posted_object_is_carried_along(client: FlaskClient, member: Membership)
     assert query_of(party.agree(client, page))["state"] == "st-1"
 
 
+@pytest.mark.attack("request_uri to inner servers")
 def test_only_registered_addresses_are_called(client: FlaskClient, member: Membership, httpserver: HTTPServer) -> None:
     party = signing_party(request_uris=[httpserver.url_for("/object.jwt"), "http://169.254.169.254/object"])
     httpserver.expect_request("/object.jwt").respond_with_data(signed(party, state="fetched"))

@@ -65,6 +65,7 @@ def test_access_tokens_are_complete(client: FlaskClient, member: Membership) -> 
         assert claims["exp"] > time.time()
 
 
+@pytest.mark.attack("token of another kind")
 def test_each_token_opens_one_door(client: FlaskClient, member: Membership) -> None:
     party = offline_party(is_mailbox_sender=True)
     body = party.tokens(client, scope=OFFLINE)
@@ -108,6 +109,7 @@ def test_each_token_opens_one_door(client: FlaskClient, member: Membership) -> N
 
 
 @pytest.mark.parametrize("path", (*ENDPOINTS, "/oauth/token", "/oauth/userinfo"))
+@pytest.mark.attack("reading across origins")
 def test_no_page_of_others_may_read_or_send(client: FlaskClient, member: Membership, path: str) -> None:
     party = Party()
     token = party.tokens(client)["access_token"]

@@ -54,6 +54,7 @@ def test_company_stays_unnamed_without_its_claim(client: FlaskClient, member: Me
     assert "org_sub" not in jwt.decode(body["id_token"], published, algorithms=["RS256"]).claims
 
 
+@pytest.mark.attack("code replay")
 def test_a_code_works_once_and_its_second_use_ends_the_first(client: FlaskClient, member: Membership) -> None:
     party = Party()
     code = party.code(client)
@@ -75,6 +76,7 @@ def test_a_code_dies_after_sixty_seconds(client: FlaskClient, member: Membership
     assert outcome(party.exchange(client, code)) == BAD_GRANT
 
 
+@pytest.mark.attack("code injection", "code of another client or address")
 def test_a_code_is_bound_to_client_address_and_verifier(client: FlaskClient, member: Membership) -> None:
     party, other = Party(), Party()
     other.verifier = party.verifier
@@ -112,6 +114,7 @@ def test_other_grants_do_not_exist(client: FlaskClient, grant_type: str) -> None
     assert outcome(answer) == (400, "unsupported_grant_type")
 
 
+@pytest.mark.attack("secrets in the address", "parameter pollution")
 def test_parameters_come_in_the_body_once_and_as_a_form(client: FlaskClient, member: Membership) -> None:
     party = Party()
     headers, _ = party.proof()
@@ -133,6 +136,7 @@ def test_parameters_come_in_the_body_once_and_as_a_form(client: FlaskClient, mem
     assert client.post("/oauth/token", data=form, headers=headers).status_code == 200
 
 
+@pytest.mark.attack("reading across origins")
 def test_answers_are_never_kept_and_never_readable_by_other_pages(client: FlaskClient, member: Membership) -> None:
     party = Party()
     for answer in (party.exchange(client, party.code(client)), party.exchange(client, "x")):
@@ -166,6 +170,7 @@ def test_client_credentials_are_for_mailbox_senders(client: FlaskClient) -> None
     assert outcome(answer) == (400, "unauthorized_client")
 
 
+@pytest.mark.attack("token of another kind")
 def test_tokens_of_one_kind_do_not_open_the_other_door(client: FlaskClient, member: Membership) -> None:
     party = Party(is_mailbox_sender=True)
     tokens = party.tokens(client)
@@ -177,6 +182,7 @@ def test_tokens_of_one_kind_do_not_open_the_other_door(client: FlaskClient, memb
         keys.verify(tokens["access_token"], typ="at+jwt", audience=get_settings().base_url + "/api/v1")
 
 
+@pytest.mark.attack("comparing pseudonyms")
 def test_pseudonyms_differ_between_sectors_and_agree_within(client: FlaskClient, member: Membership) -> None:
     one, two = Party(sector="a.example"), Party(sector="b.example")
     three = Party(sector="a.example")
@@ -189,6 +195,7 @@ def test_pseudonyms_differ_between_sectors_and_agree_within(client: FlaskClient,
     assert colleague["sub"] != found[0]["sub"]
 
 
+@pytest.mark.attack("secrets at rest")
 def test_the_database_holds_nothing_usable(client: FlaskClient, member: Membership) -> None:
     party = Party()
     code = party.code(client)

@@ -62,6 +62,7 @@ def test_a_client_learns_about_its_own_tokens(client: FlaskClient, member: Membe
     assert refresh(party, client, body["refresh_token"]).status_code == 200
 
 
+@pytest.mark.attack("token of another kind")
 def test_everything_else_is_inactive_and_says_no_more(client: FlaskClient, member: Membership) -> None:
     party, other = offline_party(is_mailbox_sender=True), offline_party(is_mailbox_sender=True)
     body = party.tokens(client, scope=OFFLINE)
@@ -140,6 +141,7 @@ def test_a_token_without_grant_ends_by_itself(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
+@pytest.mark.attack("secrets in the address")
 def test_who_asks_and_how(client: FlaskClient, member: Membership, path: str) -> None:
     party = Party()
     token = party.tokens(client)["access_token"]
@@ -183,6 +185,7 @@ def test_statements(app: Flask, client: FlaskClient, member: Membership) -> None
     assert len(found) == 4, found
 
 
+@pytest.mark.attack("guessing and enumeration")
 def test_guessing_is_bounded_over_all_endpoints(client: FlaskClient) -> None:
     party = Party(is_mailbox_sender=True)
     good = api_token(party, client)

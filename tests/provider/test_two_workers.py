@@ -73,6 +73,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         yield Pair(installation, workers)
 
 
+@pytest.mark.attack("code replay", "parallel races")
 def test_two_hundred_parallel_exchanges_of_one_code_have_one_winner(pair: Pair) -> None:
     live = pair.live
     with live.app.app_context():
@@ -101,6 +102,7 @@ def test_two_hundred_parallel_exchanges_of_one_code_have_one_winner(pair: Pair) 
         assert db.session.scalar(used) == 1
 
 
+@pytest.mark.attack("assertion replay", "parallel races")
 def test_two_hundred_parallel_uses_of_one_assertion_have_one_winner(pair: Pair) -> None:
     live = pair.live
     with live.app.app_context():

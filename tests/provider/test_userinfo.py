@@ -55,6 +55,7 @@ def test_garbage(client: FlaskClient, token: str) -> None:
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.attack("alg none", "public key as shared secret", "key that comes with the token")
 def test_forged_tokens(client: FlaskClient, member: Membership) -> None:
     party = Party()
     good = party.tokens(client)["access_token"]
@@ -87,6 +88,7 @@ def test_forged_tokens(client: FlaskClient, member: Membership) -> None:
         {"grant_id": None},
     ],
 )
+@pytest.mark.attack("token of another kind")
 def test_well_signed_but_wrong(client: FlaskClient, member: Membership, change: dict[str, object]) -> None:
     party = Party()
     claims = claims_of(party.tokens(client)["access_token"]) | change

@@ -95,6 +95,7 @@ def test_registered_level_is_never_lowered(client: FlaskClient) -> None:
     assert query_of(party.authorize(client, claims=low, prompt="none"))["error"] == "login_required"
 
 
+@pytest.mark.attack("hint of another person")
 def test_the_person_named_is_the_only_one(client: FlaskClient, member: Membership) -> None:
     party = Party()
     sub = claims_of(party.tokens(client)["id_token"])["sub"]

@@ -160,6 +160,8 @@ def _check_assertion(client: Client, token: str) -> None:
         raise _Refused("kid")
     if str(header.get("typ", "")).lower() not in ASSERTION_TYPS:
         raise _Refused("typ")
+    if header.keys() & client_keys.REFUSED_HEADERS:
+        raise _Refused("header")
     if not any(_is_signed(token, key, alg) for key in client_keys.keys_for(client, alg=alg, kid=kid)):
         raise _Refused("signature")
     claims = _part(token, 1)

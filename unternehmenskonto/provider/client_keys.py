@@ -33,6 +33,8 @@ KEY_OF_ALG: dict[str, tuple[str, str | None]] = {
     "ES256": ("EC", "P-256"),
     "EdDSA": ("OKP", "Ed25519"),
 }
+#: RFC 7515 4.1.11: an extension nobody here understands; RFC 7797 7: b64 has no place in a JWT.
+REFUSED_HEADERS = frozenset({"crit", "b64"})
 #: Key management algorithm -> key types and curves (RFC 7518 4).
 _EC_CURVES = ("P-256", "P-384", "P-521", "X25519")
 KEYS_OF_ENCRYPTION: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {

@@ -91,6 +91,8 @@ def _checked(token: str, client: Client) -> dict[str, str]:
         raise InvalidObject("kid is not usable")
     if str(header.get("typ", "")).lower() not in TYPS:
         raise InvalidObject("typ must be oauth-authz-req+jwt")
+    if header.keys() & client_keys.REFUSED_HEADERS:
+        raise InvalidObject("crit and b64 are not supported")
     if not any(_is_signed(token, key, alg) for key in client_keys.keys_for(client, alg=alg, kid=kid)):
         raise InvalidObject("the signature does not fit a key of this client")
     _check_envelope(claims, client)

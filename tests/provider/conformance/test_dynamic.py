@@ -188,6 +188,7 @@ def test_request_uri_signed(make_party: Make, person: Browser, httpserver: HTTPS
 
 
 @pytest.mark.conformance("oidcc-server-rotate-keys", note="the wait between publishing and using a key is cut")
+@pytest.mark.attack("removed key")
 def test_server_rotate_keys(live: Live, make_party: Make, person: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     party = make_party()
     before = party.tokens(person)["id_token"]
