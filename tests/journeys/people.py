@@ -1,6 +1,5 @@
 """What people do in the browser, step by step; each step waits until its page is there."""
 
-import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -59,4 +58,4 @@ def wait_for(page: Page, url: str, is_there: Callable[[], bool]) -> None:
 
 def messages(page: Page) -> int:
     """Return how many messages the open list shows."""
-    return page.locator("main a[href*='/postfach/']").filter(has_not_text=re.compile("Archiv")).count()
+    return page.locator("main .app-entry__title a[href*='/postfach/']").count()

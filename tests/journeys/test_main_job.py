@@ -15,7 +15,7 @@ def test_company_finds_decision_and_walks_on(
 ) -> None:
     # A decision lies in the mailbox: somebody of the company applied for something.
     log_in(page, demo, "Erika Beispiel")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Postfach")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Posteingang")
     expect(page.get_by_text("Noch keine Nachrichten")).to_be_visible()
     go_on_to_service(page, demo)
     agree(page)
@@ -25,9 +25,9 @@ def test_company_finds_decision_and_walks_on(
     wait_for(page, inbox, lambda: messages(page) == 1)
 
     # The decision and its deadline, seen in the list and explained on its page.
-    expect(page).to_have_title(re.compile(r"^\(1\) Postfach"))
+    expect(page).to_have_title(re.compile(r"^\(1\) Posteingang"))
     expect(page.get_by_role("main")).to_contain_text(re.compile(r"Frist bis \d\d\.\d\d\.\d{4}"))
-    page.locator("main a[href*='/postfach/']").first.click()
+    page.locator("main .app-entry__title a").first.click()
     decision = page.url
     main = page.get_by_role("main")
     expect(main).to_contain_text("Gilt als bekannt gegeben am")

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import secrets
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ from unternehmenskonto import storage
 from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.companies.models import Company, Membership
 from unternehmenskonto.companies.subjects import subject
-from unternehmenskonto.db import db
+from unternehmenskonto.db import db, now
 from unternehmenskonto.mailbox.actions import Decision, Delivery, Recipient, StoredFile, deliver, request_key
 from unternehmenskonto.mailbox.models import Message
+from unternehmenskonto.permissions import Actor
 
 
 def file(name: str, content: bytes, media_type: str = "application/pdf") -> StoredFile:
@@ -67,6 +69,26 @@ def reader(client: FlaskClient, company: Company | None = None, **columns: Any) 
     membership = make_membership(company=company or make_company(), **{"roles": ("mailbox",), **columns})
     sign_in(client, membership)
     return membership
+
+
+def acting(membership: Membership) -> Actor:
+    """Return the person of this membership as the actions know them."""
+    return Actor(
+        person_id=membership.person_id,
+        person_name=membership.person.name,
+        company_id=membership.company_id,
+        company_name=membership.company.name,
+        membership_id=membership.id,
+        session_id=uuid.uuid4(),
+        assurance_level="substantial",
+        auth_time=now(),
+        roles=frozenset(membership.roles),
+    )
+
+
+def somebody_of(company: Company) -> Actor:
+    """Return a new person of the company who may read its mailbox."""
+    return acting(make_membership(company=company, roles=("mailbox",)))
 
 
 def authority() -> OnlineService:

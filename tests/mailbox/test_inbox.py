@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, insert, text, update
 
 from tests.factories import make_company, make_membership, sign_in
-from tests.mailbox.reading_data import authority, file, put, reader
+from tests.mailbox.reading_data import authority, file, put, reader, somebody_of
 from tests.page_checks import faults
 from unternehmenskonto.companies.models import Company
 from unternehmenskonto.db import db, new_id, now
@@ -44,17 +44,17 @@ def fill(company: Company, moments: list[datetime], **columns: object) -> list[t
 
 def walk(company: Company, folder: inbox.Folder = "inbox") -> tuple[list[uuid.UUID], list[uuid.UUID]]:
     """Read all pages from the newest to the oldest and back; return the ids seen on both ways."""
-    down: list[uuid.UUID] = []
+    actor, down = somebody_of(company), []
     cursor: str | None = None
     while True:
-        page = inbox.list_messages(company_id=company.id, folder=folder, cursor=cursor)
+        page = inbox.list_messages(actor=actor, folder=folder, cursor=cursor)
         down += [entry.id for entry in page.entries]
         if page.older is None:
             break
         cursor = page.older
     up = [entry.id for entry in page.entries]
     while page.newer:
-        page = inbox.list_messages(company_id=company.id, folder=folder, cursor=page.newer)
+        page = inbox.list_messages(actor=actor, folder=folder, cursor=page.newer)
         up = [entry.id for entry in page.entries] + up
     return down, up
 
@@ -102,21 +102,23 @@ def test_the_archive_is_a_list_of_its_own(app: Flask) -> None:
 
 def test_new_messages_do_not_shift_the_pages(app: Flask) -> None:
     company = make_company()
+    actor = somebody_of(company)
     keys = fill(company, [START + timedelta(minutes=number) for number in range(40)])
-    first = inbox.list_messages(company_id=company.id, folder="inbox")
+    first = inbox.list_messages(actor=actor, folder="inbox")
     fill(company, [START + timedelta(days=1)] * 10)
-    second = inbox.list_messages(company_id=company.id, folder="inbox", cursor=first.older)
+    second = inbox.list_messages(actor=actor, folder="inbox", cursor=first.older)
     assert [entry.id for entry in first.entries + second.entries] == [key[1] for key in keys]
 
 
 def test_a_page_that_is_gone_leads_to_the_first(app: Flask) -> None:
     company = make_company()
+    actor = somebody_of(company)
     fill(company, [START + timedelta(minutes=number) for number in range(30)])
-    older = inbox.list_messages(company_id=company.id, folder="inbox").older
+    older = inbox.list_messages(actor=actor, folder="inbox").older
     oldest = update(Message).where(Message.made_available_at < START + timedelta(minutes=6))
     db.session.execute(oldest.values(archived_at=now()))
-    found = inbox.list_messages(company_id=company.id, folder="inbox", cursor=older)
-    assert found == inbox.list_messages(company_id=company.id, folder="inbox")
+    found = inbox.list_messages(actor=actor, folder="inbox", cursor=older)
+    assert found == inbox.list_messages(actor=actor, folder="inbox")
 
 
 @given(
@@ -161,11 +163,12 @@ def test_the_list_costs_the_same_whatever_it_shows(client: FlaskClient) -> None:
 
 def test_the_list_is_read_by_its_index(app: Flask) -> None:
     company = make_company()
+    actor = somebody_of(company)
     fill(company, [START + timedelta(seconds=number) for number in range(3000)])
     db.session.execute(text("ANALYZE messages"))
     cursor = inbox.encode(b"o", (START + timedelta(seconds=1000), uuid.UUID(int=0)))
     with counted_statements() as statements:
-        inbox.list_messages(company_id=company.id, folder="inbox", cursor=cursor)
+        inbox.list_messages(actor=actor, folder="inbox", cursor=cursor)
     (statement,) = statements
     assert "body" not in statement
     plan = db.session.execute(
@@ -199,11 +202,12 @@ def test_a_line_says_what_it_is_and_until_when(client: FlaskClient) -> None:
 
 def test_days_left_turn_at_german_midnight(app: Flask) -> None:
     company = make_company()
+    actor = somebody_of(company)
     put(company, authority(), regime="ozg9", at=datetime(2026, 12, 1, 9, tzinfo=UTC))
     left = []
     for minute in (datetime(2027, 1, 1, 22, 59, tzinfo=UTC), datetime(2027, 1, 1, 23, 0, tzinfo=UTC)):
         with time_machine.travel(minute, tick=False):
-            (entry,) = inbox.list_messages(company_id=company.id, folder="inbox").entries
+            (entry,) = inbox.list_messages(actor=actor, folder="inbox").entries
         left.append(entry.days_left)
     assert entry.ends_on == date(2027, 1, 5)
     assert left == [4, 3]
@@ -211,11 +215,12 @@ def test_days_left_turn_at_german_midnight(app: Flask) -> None:
 
 def test_a_line_says_until_when_a_decision_must_be_retrieved(app: Flask) -> None:
     company = make_company()
+    actor = somebody_of(company)
     put(company, authority(), regime="vwvfg41_2a", at=datetime(2026, 12, 1, 9, tzinfo=UTC))
     found = []
     for moment in (datetime(2026, 12, 11, 22, 59, tzinfo=UTC), datetime(2026, 12, 11, 23, 0, tzinfo=UTC)):
         with time_machine.travel(moment, tick=False):
-            (entry,) = inbox.list_messages(company_id=company.id, folder="inbox").entries
+            (entry,) = inbox.list_messages(actor=actor, folder="inbox").entries
         found.append((entry.retrieve_until, entry.is_ended, entry.ends_on))
     assert found == [(date(2026, 12, 11), False, None), (date(2026, 12, 11), True, None)]
 
@@ -234,7 +239,7 @@ def test_the_badge_counts_and_is_hidden_without_the_right(client: FlaskClient) -
         put(membership.company, service)
     db.session.commit()
     assert "(2 ungelesen)" in client.get("/unternehmen").text
-    assert "<title>(2) Postfach" in client.get("/postfach").text
+    assert "<title>(2) Posteingang" in client.get("/postfach").text
     sign_in(client, make_membership(company=membership.company, roles=("administrator",)))
     assert "ungelesen)" not in client.get("/unternehmen").text
     assert client.get("/postfach").status_code == 403

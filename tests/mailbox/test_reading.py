@@ -11,32 +11,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from tests.factories import csrf_token, make_company, make_membership, session_cookie, sign_in
-from tests.mailbox.reading_data import authority, file, put, reader
+from tests.mailbox.reading_data import acting, authority, file, put, reader
 from unternehmenskonto import keys, storage
 from unternehmenskonto.audit import AuditEvent
-from unternehmenskonto.db import db, now
+from unternehmenskonto.db import db
 from unternehmenskonto.errors import NotFound
 from unternehmenskonto.mailbox import reading
 from unternehmenskonto.mailbox.chain import verify
 from unternehmenskonto.mailbox.models import Mailbox, Message, Receipt
-from unternehmenskonto.permissions import Actor
 
 MORNING = datetime(2026, 12, 1, 9, tzinfo=UTC)
 READERS_AT_ONCE = 8
-
-
-def acting(membership: object) -> Actor:
-    return Actor(
-        person_id=membership.person_id,
-        person_name=membership.person.name,
-        company_id=membership.company_id,
-        company_name=membership.company.name,
-        membership_id=membership.id,
-        session_id=uuid.uuid4(),
-        assurance_level="substantial",
-        auth_time=now(),
-        roles=frozenset(membership.roles),
-    )
 
 
 def events(message: Message) -> list[str]:
@@ -173,11 +158,11 @@ def test_neighbours_are_those_of_the_same_folder(app: Flask) -> None:
     messages = [put(membership.company, service, at=MORNING + timedelta(minutes=number)) for number in range(4)]
     put(make_company(), service, at=MORNING + timedelta(seconds=30))
     reading.archive(actor=acting(membership), message_id=messages[1].id)
-    around = reading.surroundings(messages[2])
+    around = reading.surroundings(messages[2], actor=acting(membership))
     assert (around.older, around.newer) == (messages[0].id, messages[3].id)
-    ends = reading.surroundings(messages[0])
+    ends = reading.surroundings(messages[0], actor=acting(membership))
     assert (ends.older, ends.newer) == (None, messages[2].id)
-    alone = reading.surroundings(messages[1])
+    alone = reading.surroundings(messages[1], actor=acting(membership))
     assert (alone.older, alone.newer) == (None, None)
 
 

@@ -4,18 +4,22 @@ import base64
 import binascii
 import struct
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Row, Select, exists, select, tuple_
+from sqlalchemy import ColumnElement, Row, exists, func, select, tuple_
 
 from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import InvalidInput
 from unternehmenskonto.mailbox.deadlines import legal_day, provision_end
 from unternehmenskonto.mailbox.models import Attachment, Mailbox, Message
 from unternehmenskonto.mailbox.rules import rule_for
+from unternehmenskonto.mailbox.team.models import Topic
+from unternehmenskonto.mailbox.visibility import nearest, topics_of
+from unternehmenskonto.permissions import Actor
 
 PAGE_SIZE = 25
 #: A deadline this near is marked.
@@ -70,20 +74,24 @@ class Page:
     newer: str | None
 
 
-def list_messages(*, company_id: uuid.UUID, folder: Folder, cursor: str | None = None) -> Page:
-    """Return one page of the folder; its cost does not depend on the size of the mailbox.
+def list_messages(*, actor: Actor, folder: Folder, cursor: str | None = None) -> Page:
+    """Return one page of the folder as this person may see it; its cost does not depend on the size of the mailbox.
 
     Raises InvalidCursor for a cursor that is none of ours.
     """
     if cursor is None:
-        return _first(company_id, folder)
+        return _first(actor, folder)
     direction, key = decode(cursor)
-    return _older(company_id, folder, key) if direction == b"o" else _newer(company_id, folder, key)
+    return _older(actor, folder, key) if direction == b"o" else _newer(actor, folder, key)
 
 
-def unread_count(company_id: uuid.UUID) -> int:
-    """Return how many messages nobody has read; one row is read, whatever lies in the mailbox."""
-    return db.session.scalar(select(Mailbox.unread_count).where(Mailbox.company_id == company_id)) or 0
+def unread_count(actor: Actor) -> int:
+    """Return how many of the messages this person may see nobody has read; counted when they change, not here."""
+    hidden = select(func.coalesce(func.sum(Topic.unread_count), 0)).where(
+        Topic.company_id == actor.company_id, Topic.id.not_in(topics_of(actor))
+    )
+    query = select(Mailbox.unread_count - hidden.scalar_subquery()).where(Mailbox.company_id == actor.company_id)
+    return db.session.scalar(query) or 0
 
 
 def encode(direction: bytes, key: Key) -> str:
@@ -106,30 +114,30 @@ def decode(cursor: str) -> tuple[bytes, Key]:
     return direction, (moment, uuid.UUID(bytes=message_id))
 
 
-def _first(company_id: uuid.UUID, folder: Folder) -> Page:
-    rows = db.session.execute(_newest_first(_select(company_id, folder))).all()
+def _first(actor: Actor, folder: Folder) -> Page:
+    rows = _rows(actor, folder)
     return _page(rows[:PAGE_SIZE], has_newer=False, has_older=len(rows) > PAGE_SIZE)
 
 
-def _older(company_id: uuid.UUID, folder: Folder, key: Key) -> Page:
-    rows = db.session.execute(_newest_first(_select(company_id, folder).where(key > KEY))).all()
+def _older(actor: Actor, folder: Folder, key: Key) -> Page:
+    rows = _rows(actor, folder, key > KEY)
     if not rows:  # the rest was archived or restored meanwhile
-        return _first(company_id, folder)
+        return _first(actor, folder)
     return _page(rows[:PAGE_SIZE], has_newer=True, has_older=len(rows) > PAGE_SIZE)
 
 
-def _newer(company_id: uuid.UUID, folder: Folder, key: Key) -> Page:
-    query = _select(company_id, folder).where(key < KEY)
-    rows = db.session.execute(query.order_by(Message.made_available_at, Message.id).limit(PAGE_SIZE + 1)).all()
+def _newer(actor: Actor, folder: Folder, key: Key) -> Page:
+    rows = _rows(actor, folder, key < KEY, newest_first=False)
     if len(rows) <= PAGE_SIZE:  # the newest page is always a full one
-        return _first(company_id, folder)
+        return _first(actor, folder)
     return _page(rows[PAGE_SIZE - 1 :: -1], has_newer=True, has_older=True)
 
 
-def _select(company_id: uuid.UUID, folder: Folder) -> Select[Any]:
-    """Select what a line shows, never the body."""
-    attachments = exists().where(Attachment.company_id == Message.company_id, Attachment.message_id == Message.id)
+def _rows(actor: Actor, folder: Folder, *bounds: ColumnElement[bool], newest_first: bool = True) -> Sequence[Row[Any]]:
+    """Return what the lines of a page show, never the body, and one more to tell whether there are others."""
     place = Message.archived_at.is_(None) if folder == "inbox" else Message.archived_at.is_not(None)
+    keys = nearest(actor, place, *bounds, limit=PAGE_SIZE + 1, newest_first=newest_first)
+    attachments = exists().where(Attachment.company_id == Message.company_id, Attachment.message_id == Message.id)
     query: Any = select(
         Message.id,
         Message.made_available_at,
@@ -141,13 +149,12 @@ def _select(company_id: uuid.UUID, folder: Folder) -> Select[Any]:
         Message.regime,
         Message.first_retrieved_at,
         attachments.label("has_attachments"),
-    )
-    selected: Select[Any] = query.where(Message.company_id == company_id, place)
-    return selected
-
-
-def _newest_first(query: Select[Any]) -> Select[Any]:
-    return query.order_by(Message.made_available_at.desc(), Message.id.desc()).limit(PAGE_SIZE + 1)
+    ).join(keys, keys.c.id == Message.id)
+    order = [Message.made_available_at, Message.id]
+    query = query.where(Message.company_id == actor.company_id)
+    query = query.order_by(*(column.desc() if newest_first else column.asc() for column in order))
+    rows: Sequence[Row[Any]] = db.session.execute(query).all()
+    return rows
 
 
 def _page(rows: list[Row[Any]] | Any, *, has_newer: bool, has_older: bool) -> Page:

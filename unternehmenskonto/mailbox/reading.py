@@ -149,7 +149,7 @@ def record_damage(*, actor: Actor, message_id: str, attachment_id: str) -> None:
     db.session.flush()
 
 
-def surroundings(message: Message) -> Surroundings:
+def surroundings(message: Message, *, actor: Actor) -> Surroundings:
     """Return the proofs of a message, who opened it first, and its neighbours in the same folder."""
     proofs = db.session.scalars(
         select(Receipt).filter_by(company_id=message.company_id, message_id=message.id).order_by(Receipt.created_at)
@@ -158,8 +158,8 @@ def surroundings(message: Message) -> Surroundings:
     return Surroundings(
         receipts=list(proofs),
         first_reader=reader.person.name if reader else "",
-        older=_neighbour(message, lambda mine, other: other < mine, newest_first=True),
-        newer=_neighbour(message, lambda mine, other: other > mine, newest_first=False),
+        older=_neighbour(message, actor, lambda mine, other: other < mine, newest_first=True),
+        newer=_neighbour(message, actor, lambda mine, other: other > mine, newest_first=False),
     )
 
 
@@ -278,13 +278,15 @@ def _set_unread(message: Message, is_unread: bool) -> None:
     )
 
 
-def _neighbour(message: Message, before: Callable[[Any, Any], Any], *, newest_first: bool) -> uuid.UUID | None:
+def _neighbour(
+    message: Message, actor: Actor, before: Callable[[Any, Any], Any], *, newest_first: bool
+) -> uuid.UUID | None:
     """Return the id of the next message of the same folder in one direction."""
     place = Message.archived_at.is_(None) if message.archived_at is None else Message.archived_at.is_not(None)
     order = (Message.made_available_at, Message.id)
     return db.session.scalar(
         select(Message.id)
-        .where(Message.company_id == message.company_id, place)
+        .where(Message.company_id == message.company_id, visible_to(actor), place)
         .where(before((message.made_available_at, message.id), KEY))
         .order_by(*(column.desc() if newest_first else column.asc() for column in order))
         .limit(1)

@@ -65,7 +65,7 @@ def download_all(message_id: uuid.UUID) -> Response:
     except reading.Damaged as error:
         return _damaged(error)
     reading.record_download(actor, attachments)
-    packed = export.archive(opened, reading.surroundings(opened.message).receipts)
+    packed = export.archive(opened, reading.surroundings(opened.message, actor=actor).receipts)
     return _file(packed.chunks, name=packed.file_name, media_type="application/zip", length=packed.length)
 
 
@@ -117,16 +117,14 @@ def unread_badge() -> dict[str, Any]:
     if actor is None or not actor.may("mailbox.read"):
         return {}
     try:
-        return {"unread_count": inbox.unread_count(actor.company_id)}
+        return {"unread_count": inbox.unread_count(actor)}
     except SQLAlchemyError:
         db.session.rollback()
         return {}
 
 
 def _list(folder: inbox.Folder, *, undo: dict[str, Any] | None) -> str:
-    page = inbox.list_messages(
-        company_id=current_actor().company_id, folder=folder, cursor=request.args.get("seite") or None
-    )
+    page = inbox.list_messages(actor=current_actor(), folder=folder, cursor=request.args.get("seite") or None)
     return render_template("mailbox/list.html", page=page, folder=folder, path=request.path, undo=undo)
 
 
@@ -152,7 +150,7 @@ def _open(message_id: uuid.UUID, template: str) -> str | Response:
         body=None if opened.is_ended else markup.render(message.body, message.body_format),
         sentences=explanation.sentences(message, opened.deadline, opened.today) if opened.deadline else [],
         land=explanation.LAND_NAMES.get(message.land or "", ""),
-        surroundings=reading.surroundings(message),
+        surroundings=reading.surroundings(message, actor=current_actor()),
     )
 
 

@@ -18,7 +18,7 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     For one message, or a set that another condition makes small. A page of a long list takes `nearest`, which does
     not walk over what the person may not see.
     """
-    return or_(Message.topic_id.is_(None), Message.topic_id.in_(_topics_of(actor).scalar_subquery()))
+    return or_(Message.topic_id.is_(None), Message.topic_id.in_(topics_of(actor).scalar_subquery()))
 
 
 def nearest(actor: Actor, *conditions: ColumnElement[bool], limit: int, newest_first: bool = True) -> Subquery:
@@ -31,7 +31,7 @@ def nearest(actor: Actor, *conditions: ColumnElement[bool], limit: int, newest_f
     order = [column.desc() if newest_first else column.asc() for column in order]
     keys: Any = select(Message.made_available_at, Message.id).where(Message.company_id == actor.company_id, *conditions)
     for_all = keys.where(Message.topic_id.is_(None)).order_by(*order).limit(limit).subquery()
-    mine = _topics_of(actor).subquery()
+    mine = topics_of(actor).subquery()
     of_one = keys.where(Message.topic_id == mine.c.topic_id).order_by(*order).limit(limit).lateral()
     of_all = select(of_one.c.made_available_at, of_one.c.id).select_from(mine).join(of_one, true())
     merged = union_all(select(for_all), of_all).subquery()
@@ -40,7 +40,8 @@ def nearest(actor: Actor, *conditions: ColumnElement[bool], limit: int, newest_f
     return select(merged).order_by(*last).limit(limit).subquery()
 
 
-def _topics_of(actor: Actor) -> Select[Any]:
+def topics_of(actor: Actor) -> Select[Any]:
+    """Return the query for the ids of the topics whose messages the person sees."""
     return select(TopicMember.topic_id).where(
         TopicMember.company_id == actor.company_id, TopicMember.membership_id == actor.membership_id
     )
