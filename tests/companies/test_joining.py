@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 
 from tests.factories import make_company, make_membership, make_person
 from unternehmenskonto.companies import actions
-from unternehmenskonto.companies.joining import CompanyData, found_or_join
+from unternehmenskonto.companies.joining import CompanyData, ContactData, PersonData, found_or_join, update_person
 from unternehmenskonto.companies.models import Company, CompanyIdentifier, Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import InvalidInput, NotFound
@@ -18,7 +19,7 @@ MUSTERBAU = CompanyData(name="Musterbau GmbH", identifiers={"org:a": "du-1", "w_
 
 
 def join(data: CompanyData = MUSTERBAU) -> Membership:
-    return found_or_join(data=data, person=make_person(), email=None, source="Test")
+    return found_or_join(data=data, person=make_person(), contact=ContactData(), source="Test")
 
 
 def test_different_certificates_of_one_company_meet(app: Flask) -> None:
@@ -44,9 +45,45 @@ def test_whoever_left_comes_back_without_rights(app: Flask) -> None:
     second = join()
     actions.set_roles(company_id=second.company_id, membership_id=second.id, roles=["mailbox"], by="system")
     actions.end_membership(company_id=second.company_id, membership_id=second.id, by="system")
-    back = found_or_join(data=MUSTERBAU, person=second.person, email=None, source="Test")
+    back = found_or_join(data=MUSTERBAU, person=second.person, contact=ContactData(), source="Test")
     assert back.id != second.id
     assert back.roles == []
+
+
+def test_contact_follows_the_login_and_the_chosen_address_stays(app: Flask) -> None:
+    person = make_person()
+
+    def login(**told: Any) -> Membership:
+        return found_or_join(data=MUSTERBAU, person=person, contact=ContactData(**told), source="Test")
+
+    home = {"locality": "Kiel"}
+    member = login(email="a@firma.example", is_email_verified=True, phone_number="+49 431 9012", address=home)
+    assert (member.email, member.verified_email) == ("a@firma.example", "a@firma.example")
+    assert (member.phone_number, member.is_phone_verified, member.address) == ("+49 431 9012", False, home)
+    login(email="b@firma.example", is_email_verified=True, phone_number="+49 431 9013", is_phone_verified=True)
+    assert (member.email, member.verified_email) == ("a@firma.example", "b@firma.example")
+    assert (member.phone_number, member.is_phone_verified, member.address) == ("+49 431 9013", True, home)
+    login()
+    assert (member.verified_email, member.phone_number) == ("b@firma.example", "+49 431 9013")
+    login(email="c@firma.example", is_email_verified=False)
+    assert member.verified_email == "b@firma.example"
+    login(email="b@firma.example", is_email_verified=False)
+    assert (member.email, member.verified_email) == ("a@firma.example", None)
+
+
+def test_an_address_called_unverified_is_no_proposal(app: Flask) -> None:
+    contact = ContactData(email="a@firma.example", is_email_verified=False)
+    assert found_or_join(data=MUSTERBAU, person=make_person(), contact=contact, source="Test").email is None
+
+
+def test_a_whole_name_goes_when_its_parts_change(app: Flask) -> None:
+    person = make_person(given_name="Petra", family_name="Sommer", full_name="Petra Sommer, M.Sc.")
+    update_person(person, PersonData(given_name="Petra", family_name="Sommer"))
+    assert person.full_name == "Petra Sommer, M.Sc."
+    update_person(person, PersonData(given_name="Petra", family_name="Winter"))
+    assert person.full_name is None
+    update_person(person, PersonData(given_name="Petra", family_name="Winter", full_name="Petra Winter, M.Sc."))
+    assert person.full_name == "Petra Winter, M.Sc."
 
 
 def test_a_company_known_before_its_people(app: Flask) -> None:

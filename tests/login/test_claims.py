@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from unternehmenskonto.companies.joining import ContactData
 from unternehmenskonto.login import claims, config
 from unternehmenskonto.login.errors import DataMissing
 from unternehmenskonto.settings import Settings
@@ -67,7 +68,7 @@ def test_every_word_finds_its_place(broker: config.IdentityProvider) -> None:
         "register": "kiel|hrb|395ki",
     }
     assert str(told.person.date_of_birth) == "1980-12-31"
-    assert (told.email, told.level, told.amr, told.sid) == ("petra@nordlicht.example", "substantial", [], None)
+    assert (told.contact.email, told.level, told.amr, told.sid) == ("petra@nordlicht.example", "substantial", [], None)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +91,50 @@ def test_every_word_finds_its_place(broker: config.IdentityProvider) -> None:
 def test_broken_details_are_left_out(broker: config.IdentityProvider, broken: dict[str, object]) -> None:
     told = claims.understand(broker, {**TOLD, **broken})
     assert told.company.identifiers["org:https://broker.example"] == "4711"
-    assert told.email is None or "\n" not in told.email
+    assert told.contact.email is None or "\n" not in told.contact.email
 
 
 def test_an_unverified_address_is_not_taken(broker: config.IdentityProvider) -> None:
-    assert claims.understand(broker, {**TOLD, "email_verified": False}).email is None
-    assert claims.understand(broker, {**TOLD, "email_verified": True}).email
+    for said, understood in ((False, False), ("false", False), (True, True), ("TRUE", True), (1, None), (None, None)):
+        contact = claims.understand(broker, {**TOLD, "email_verified": said}).contact
+        assert (contact.email, contact.is_email_verified) == ("petra@nordlicht.example", understood), said
+    assert claims.understand(broker, {**TOLD, "email": "x", "email_verified": True}).contact == ContactData()
+
+
+def test_name_phone_and_address_of_the_person(broker: config.IdentityProvider) -> None:
+    told = claims.understand(broker, TOLD)
+    assert (told.person.full_name, told.contact.phone_number, told.contact.address) == (None, None, None)
+    home = {
+        "formatted": "Deichweg 3\r\n24103\tKiel\u0000\n\n",
+        "street_address": " Deichweg 3 ",
+        "postal_code": "24103",
+        "locality": "Kiel",
+        "region": 7,
+        "country": "",
+        "planet": "Erde",
+    }
+    more = {"whole": "Petra Sommer, M.Sc.", "phone": "+49 431 901-2345;ext=6", "phone_number_verified": True}
+    names = broker.claims.model_copy(update={"name": "whole", "phone_number": "phone", "address": "home.address"})
+    speaking = broker.model_copy(update={"claims": names})
+    told = claims.understand(speaking, {**TOLD, **more, "home": {"address": home}})
+    assert told.person.full_name == "Petra Sommer, M.Sc."
+    assert (told.contact.phone_number, told.contact.is_phone_verified) == ("+49 431 901-2345;ext=6", True)
+    assert told.contact.address == {
+        "formatted": "Deichweg 3\n24103 Kiel",
+        "street_address": "Deichweg 3",
+        "locality": "Kiel",
+        "postal_code": "24103",
+    }
+    for wrong in ("0431", "call me", "+49 431 " + "1" * 40, "+49;ext=12", ["+49 431 901"]):
+        found = claims.understand(speaking, {**TOLD, "phone": wrong, "phone_number_verified": True}).contact
+        assert (found.phone_number, found.is_phone_verified) == (None, False), wrong
+    for wrong in ("Deichweg 3", {}, {"locality": ""}, ["Kiel"], {"locality": {"x": 1}}):
+        assert claims.understand(speaking, {**TOLD, "home": {"address": wrong}}).contact.address is None
+    long = claims.understand(speaking, {**TOLD, "home": {"address": {"formatted": "x" * 5000, "country": "y" * 300}}})
+    assert {name: len(text) for name, text in (long.contact.address or {}).items()} == {
+        "formatted": 1000,
+        "country": 200,
+    }
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def test_first_person_founds_the_company_and_runs_it(visitor: Visitor) -> None:
     assert (company.datenkranz_type, company.data_source) == ("StNr", "Demo-Zertifikat")
     membership = db.session.scalars(select(Membership)).one()
     assert membership.roles == ["administrator", "mailbox", "services"]
-    assert membership.email == "erika.beispiel@musterbau.example"
-    assert membership.person.name == "Dr. Erika Beispiel"
+    assert membership.email == membership.verified_email == "erika.beispiel@musterbau.example"
+    assert membership.person.name == membership.person.full_name == "Dr. Erika Beispiel"
     numbers = dict(db.session.execute(select(CompanyIdentifier.scheme, CompanyIdentifier.value)).all())
     assert numbers["w_idnr"] == "DE900000006-00001"
     assert numbers["register"] == "musterstadt|hrb|12345"

@@ -32,6 +32,8 @@ FAULTS = {
     "public": (
         with_keys(PUBLIC, 'pkce_exempt = true\npkce_exempt_reason = "weil es alt ist"'), "never given to a client"
     ),
+    "empty scope": (with_keys(SERVICE, 'scopes = ["openid", "phone"]'), "phone asks for phone_number"),
+    "scope alone": (with_keys(SERVICE, 'scopes = ["profile"]'), "profile does nothing without openid"),
     "two sectors": (
         with_keys(SERVICE.replace("[client]", 'sector = "a.example"\n[client]'),
                   'sector_identifier_uri = "https://abfall.example/sector"'),
@@ -74,6 +76,14 @@ def test_encryption_and_offline_access_are_taken(tmp_path: Path) -> None:
     assert client["userinfo_signed_response_alg"] == "PS256"
     assert client["grant_types"] == ["authorization_code", "refresh_token"]
     assert client["scopes"] == ["openid", "offline_access"]
+
+
+def test_scopes_for_groups_of_claims_are_taken(tmp_path: Path) -> None:
+    text = with_keys(SERVICE, 'scopes = ["openid", "profile"]')
+    text += '\n[[claims]]\nname = "birthdate"\npurpose = "Nur Volljährige dürfen den Antrag stellen."\n'
+    columns = read_service(write(tmp_path, text), is_local=False).columns
+    assert columns["client"]["scopes"] == ["openid", "profile"]
+    assert columns["claims"][-1]["name"] == "birthdate"
 
 
 def test_sector_is_read_at_apply(app: Flask, tmp_path: Path, httpserver: HTTPServer) -> None:

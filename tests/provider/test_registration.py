@@ -26,10 +26,10 @@ PATH = "/oauth/register"
 GOOD = {"redirect_uris": [REDIRECT_URI], "client_name": "Abfallanzeige"}
 
 
-def initial(*, uses: int = 5, days: int = 1, claims: tuple[str, ...] = (), pkce: str | None = None) -> str:
+def initial(*, uses: int = 5, days: int = 1, claims: tuple[str, ...] = (), **more: Any) -> str:
     """Return an operator's token."""
     token = registration.make_token(
-        uses=uses, days=days, authority="Umweltamt", claims=claims, pkce_exempt_reason=pkce, by="operator:test"
+        uses=uses, days=days, authority="Umweltamt", claims=claims, by="operator:test", **more
     )
     db.session.commit()
     return token
@@ -74,11 +74,12 @@ def test_registered_service_works_and_gets_no_claims(client: FlaskClient, member
 def test_operator_allows_claims_by_the_token_or_later(app: Flask, client: FlaskClient, member: Membership) -> None:
     found = register(client, GOOD, initial(claims=("org_sub", "email"))).get_json()
     party = party_of(found)
-    assert party.userinfo(client, party.tokens(client)["access_token"]).get_json().keys() == {"sub", "org_sub", "email"}
+    body = party.tokens(client, scope="openid email")
+    assert party.userinfo(client, body["access_token"]).get_json().keys() == {"sub", "org_sub", "email"}
     registration.grant_claims(found["client_id"], {"given_name": "Damit die Anzeige stimmt."}, by="operator:test")
     db.session.commit()
-    facts = party.userinfo(client, party.tokens(client)["access_token"]).get_json()
-    assert facts.keys() == {"sub", "given_name"}
+    body = party.tokens(client, scope="openid profile")
+    assert party.userinfo(client, body["access_token"]).get_json().keys() == {"sub", "given_name"}
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x"}, {"Authorization": "Basic eDp5"}])
@@ -237,7 +238,7 @@ def test_exempt_from_pkce_by_the_operator_only(client: FlaskClient, member: Memb
     strict = party_of(register(client, {**GOOD, "pkce_exempt": True}, initial()).get_json())
     without = {"code_challenge": None, "code_challenge_method": None}
     assert "error=invalid_request" in strict.authorize(client, **without).headers["Location"]
-    legacy = party_of(register(client, GOOD, initial(pkce="Prüfsoftware ohne PKCE, bis 2027")).get_json())
+    legacy = party_of(register(client, GOOD, initial(pkce_exempt_reason="Prüfsoftware ohne PKCE, bis 2027")).get_json())
     code = legacy.code(client, **without)
     assert legacy.exchange(client, code).status_code == 400  # a verifier shows that the challenge was taken out
     code = legacy.code(client, **without)
@@ -265,10 +266,54 @@ def run(app: Flask, *arguments: str) -> Result:
     return app.test_cli_runner().invoke(args=["services", *arguments])
 
 
+OFFLINE = {**GOOD, "grant_types": ["authorization_code", "refresh_token"], "scope": "openid offline_access"}
+
+
+def test_offline_access_where_the_operator_allows_it(client: FlaskClient, member: Membership) -> None:
+    found = register(client, OFFLINE, initial(allows_offline=True)).get_json()
+    assert (found["scope"], found["grant_types"]) == ("openid offline_access", OFFLINE["grant_types"])
+    party = party_of(found)
+    assert party.tokens(client, scope="openid offline_access")["refresh_token"]
+    assert "refresh_token" not in party.tokens(client)
+    # Whoever names no scope may ask for everything that the grant types allow.
+    plain = register(client, {**OFFLINE, "scope": None}, initial(allows_offline=True)).get_json()
+    assert plain["scope"] == "openid profile email address phone offline_access"
+
+
+def test_offline_access_is_refused_by_default(client: FlaskClient, member: Membership) -> None:
+    token = initial()
+    for values in (OFFLINE, {**OFFLINE, "scope": None}, {**OFFLINE, "scope": "openid"}):
+        answer = register(client, values, token)
+        assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_client_metadata")
+        assert "refresh_token" in answer.get_json()["error_description"]
+    found = register(client, GOOD, token).get_json()
+    # Nor later, by a change of the registration.
+    change = {**OFFLINE, "client_id": found["client_id"]}
+    path = found["registration_client_uri"].removeprefix(get_settings().base_url)
+    answer = client.put(path, json=change, headers=bearer(found["registration_access_token"]))
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_client_metadata")
+    party = party_of(found)
+    body = party.tokens(client, scope="openid offline_access")
+    assert (body["scope"], "refresh_token" in body) == ("openid", False)
+
+
+def test_scopes_of_a_registration(client: FlaskClient, member: Membership) -> None:
+    token = initial(claims=("org_sub", "name", "email"))
+    party = party_of(register(client, {**GOOD, "scope": "email openid"}, token).get_json())
+    body = party.tokens(client, scope="openid email profile")
+    assert body["scope"] == "openid email"
+    # `name` belongs to a scope that this client has not registered: nothing to ask for, so it comes by itself.
+    assert party.userinfo(client, body["access_token"]).get_json().keys() == {"sub", "org_sub", "name", "email"}
+    for wrong in ("email", "openid groups", "openid mailbox.deliver", "openid offline_access", "x" * 501):
+        answer = register(client, {**GOOD, "scope": wrong}, token)
+        assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_client_metadata"), wrong
+
+
 def test_commands_of_the_operator(app: Flask, client: FlaskClient) -> None:
-    made = run(app, "registration-token", "create", "--authority", "Umweltamt", "--uses", "2", "--claim", "email")
+    made = run(app, "registration-token", "create", "--authority", "Umweltamt", "--uses", "2", "--claim", "email",
+               "--offline-access")  # fmt: skip
     assert made.exit_code == 0, made.output
-    found = register(client, GOOD, made.stdout.strip().splitlines()[0]).get_json()
+    found = register(client, OFFLINE, made.stdout.strip().splitlines()[0]).get_json()
     assert found["granted_claims"] == ["email"]
     name = found["client_id"]
     granted = run(app, "grant-claims", name, "--claim", "given_name", "Damit die Anzeige stimmt.")
@@ -280,6 +325,7 @@ def test_commands_of_the_operator(app: Flask, client: FlaskClient) -> None:
         ("grant-claims", "nobody"),
         ("end-registration", "nobody"),
         ("registration-token", "create", "--authority", "x", "--pkce-exempt", "kurz"),
+        ("registration-token", "create", "--authority", "x", "--claim", "birthdate"),
     ):
         assert run(app, *wrong).exit_code != 0, wrong
     assert run(app, "end-registration", name).exit_code == 0

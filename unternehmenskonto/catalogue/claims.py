@@ -25,10 +25,16 @@ COMPANY_CLAIMS: dict[str, Any] = {
     "elster_datenkranz_typ": _l("Art des ELSTER-Kontos"),
 }
 PERSON_CLAIMS: dict[str, Any] = {
+    "name": _l("Vollständiger Name"),
     "title": _l("Akademischer Grad"),
     "given_name": _l("Vorname"),
     "family_name": _l("Nachname"),
+    "birthdate": _l("Geburtsdatum"),
     "email": _l("E-Mail-Adresse"),
+    "email_verified": _l("E-Mail-Adresse bestätigt"),
+    "phone_number": _l("Telefonnummer"),
+    "phone_number_verified": _l("Telefonnummer bestätigt"),
+    "address": _l("Anschrift der handelnden Person"),
 }
 LOGIN_CLAIMS: dict[str, Any] = {
     "acr": _l("Vertrauensniveau der Anmeldung"),
@@ -36,6 +42,15 @@ LOGIN_CLAIMS: dict[str, Any] = {
     "amr": _l("Verfahren der Anmeldung"),
     "trust_level_identification": _l("Vertrauensniveau der Identifizierung"),
 }
+#: Scope -> the claims it asks for (OpenID Connect Core 5.4). Claims of the company belong to no scope.
+STANDARD_SCOPES: dict[str, tuple[str, ...]] = {
+    "profile": ("name", "title", "given_name", "family_name", "birthdate"),
+    "email": ("email", "email_verified"),
+    "address": ("address",),
+    "phone": ("phone_number", "phone_number_verified"),
+}
+#: Never allowed without a purpose of its own, written for this one service.
+NEEDS_OWN_PURPOSE = frozenset({"birthdate"})
 OFFLINE_LABEL = _l("Abruf auch dann, wenn Sie nicht angemeldet sind")
 CLAIMS: dict[str, Any] = {**COMPANY_CLAIMS, **PERSON_CLAIMS, **LOGIN_CLAIMS}
 

@@ -56,7 +56,21 @@ class PersonData:
     given_name: str
     family_name: str
     title: str | None = None
+    full_name: str | None = None
     date_of_birth: date | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactData:
+    """How a login for one company says the person can be reached; None is "not told"."""
+
+    email: str | None = None
+    #: Whether the identity provider has proved that the e-mail address is the person's; None: it does not say.
+    is_email_verified: bool | None = None
+    phone_number: str | None = None
+    is_phone_verified: bool = False
+    #: Members as in OpenID Connect Core 5.1.1.
+    address: Mapping[str, str] | None = None
 
 
 def create_person(data: PersonData, *, language: str) -> Person:
@@ -65,6 +79,7 @@ def create_person(data: PersonData, *, language: str) -> Person:
         title=data.title,
         given_name=data.given_name,
         family_name=data.family_name,
+        full_name=data.full_name,
         date_of_birth=data.date_of_birth,
         language=language,
     )
@@ -75,13 +90,15 @@ def create_person(data: PersonData, *, language: str) -> Person:
 
 def update_person(person: Person, data: PersonData) -> None:
     """Follow a change of name that the identity provider tells."""
+    is_renamed = (person.given_name, person.family_name) != (data.given_name, data.family_name)
     person.given_name, person.family_name = data.given_name, data.family_name
+    person.full_name = data.full_name or (None if is_renamed else person.full_name)
     person.title = data.title or person.title
     person.date_of_birth = data.date_of_birth or person.date_of_birth
     db.session.flush()
 
 
-def found_or_join(*, data: CompanyData, person: Person, email: str | None, source: str) -> Membership:
+def found_or_join(*, data: CompanyData, person: Person, contact: ContactData, source: str) -> Membership:
     """Return the person's membership in the company of these data; make company and membership where missing.
 
     The first person of a company gets all rights, everybody later none. Safe against simultaneous first
@@ -96,7 +113,9 @@ def found_or_join(*, data: CompanyData, person: Person, email: str | None, sourc
     else:
         _refresh(company, data, person, source)
     _remember_identifiers(company, data.identifiers)
-    return _join(company, person, email)
+    membership = _join(company, person, contact)
+    _update_contact(membership, contact)
+    return membership
 
 
 def _lock(identifiers: Mapping[str, str]) -> None:
@@ -148,12 +167,14 @@ def _remember_identifiers(company: Company, identifiers: Mapping[str, str]) -> N
             log.warning("identifier belongs to another company", scheme=scheme, company=str(company.id))
 
 
-def _join(company: Company, person: Person, email: str | None) -> Membership:
+def _join(company: Company, person: Person, contact: ContactData) -> Membership:
     living = select(Membership).filter_by(company_id=company.id, person_id=person.id, ended_at=None)
     known = db.session.scalar(living)
     if known is not None:
         return known
     is_first = not db.session.scalar(select(func.count()).select_from(Membership).filter_by(company_id=company.id))
+    # An address that the identity provider calls unverified is not even a proposal.
+    email = None if contact.is_email_verified is False else contact.email
     membership = Membership(
         company_id=company.id, person_id=person.id, roles=list(FOUNDER_ROLES) if is_first else [], email=email
     )
@@ -161,3 +182,17 @@ def _join(company: Company, person: Person, email: str | None) -> Membership:
     db.session.flush()
     audit.record("membership.joined", by=f"person:{person.id}", company_id=company.id, membership_id=membership.id)
     return membership
+
+
+def _update_contact(membership: Membership, contact: ContactData) -> None:
+    """Follow what the login tells; the address for notices stays the person's own choice."""
+    if contact.is_email_verified:
+        membership.verified_email = contact.email
+    elif contact.is_email_verified is False and membership.verified_email == contact.email:
+        membership.verified_email = None
+    if contact.phone_number is not None:
+        membership.phone_number = contact.phone_number
+        membership.is_phone_verified = contact.is_phone_verified
+    if contact.address is not None:
+        membership.address = dict(contact.address)
+    db.session.flush()

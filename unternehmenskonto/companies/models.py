@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -67,6 +68,8 @@ class Person(Base):
     title: Mapped[str | None] = mapped_column(String(100))
     given_name: Mapped[str] = mapped_column(String(200))
     family_name: Mapped[str] = mapped_column(String(200))
+    #: The whole name as the identity provider writes it; None: it tells the parts only.
+    full_name: Mapped[str | None] = mapped_column(String(500))
     date_of_birth: Mapped[date | None]
     language: Mapped[str] = mapped_column(String(2), default="de")
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -99,6 +102,13 @@ class Membership(Base):
     roles: Mapped[list[str]] = mapped_column(ARRAY(String(20)), default=list)
     #: Where official notices for this company go (OZG section 9: an address given for this purpose).
     email: Mapped[str | None] = mapped_column(String(320))
+    #: The address of which the identity provider said that it is verified; proves `email` while both are the same.
+    verified_email: Mapped[str | None] = mapped_column(String(320))
+    #: Told by the login for this company, so that nothing told for one company reaches services by another.
+    phone_number: Mapped[str | None] = mapped_column(String(50))
+    is_phone_verified: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    #: The person's own address, members as in OpenID Connect Core 5.1.1; the company's stands in companies.
+    address: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     ended_at: Mapped[datetime | None]
 

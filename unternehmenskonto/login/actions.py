@@ -186,7 +186,7 @@ def finish_login(
     """
     check_level(told.level, wanted_level)
     person = _person(provider, str(login.claims["sub"]), told, language)
-    membership = found_or_join(data=told.company, person=person, email=told.email, source=provider.name)
+    membership = found_or_join(data=told.company, person=person, contact=told.contact, source=provider.name)
     token = start_session(
         membership_id=membership.id,
         proof=Proof(

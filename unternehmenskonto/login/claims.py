@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from unternehmenskonto.companies import actions as companies
 from unternehmenskonto.companies import assurance, identifiers
-from unternehmenskonto.companies.joining import CompanyData, PersonData
+from unternehmenskonto.companies.joining import CompanyData, ContactData, PersonData
 from unternehmenskonto.companies.models import Company
 from unternehmenskonto.errors import InvalidInput
 from unternehmenskonto.login.config import IdentityProvider
@@ -30,6 +30,18 @@ PLAIN = (
     "datenkranz_type",
 )
 MAXIMUM_NAME = 200
+MAXIMUM_FULL_NAME = 500
+#: E.164 as people write it, with the extension of RFC 3966 (OpenID Connect Core 5.1).
+PHONE_NUMBER = re.compile(r"\+?[0-9][0-9 ()/.-]{3,30}[0-9](;ext=[0-9]{1,10})?")
+#: OpenID Connect Core 5.1.1; whatever else stands in the object is left out. Characters at most.
+ADDRESS_MEMBERS = {
+    "formatted": 1000,
+    "street_address": 500,
+    "locality": 200,
+    "region": 200,
+    "postal_code": 20,
+    "country": 200,
+}
 MAXIMUM_ORGANISATION_ID = 255
 REQUIRED = {
     "organisation_id": _l("die Kennung des Unternehmens"),
@@ -45,7 +57,7 @@ class Told:
 
     company: CompanyData
     person: PersonData
-    email: str | None
+    contact: ContactData
     level: str
     amr: list[str]
     sid: str | None
@@ -73,9 +85,10 @@ def understand(provider: IdentityProvider, claims: Mapping[str, Any]) -> Told:
             given_name=texts["given_name"][:MAXIMUM_NAME],
             family_name=texts["family_name"][:MAXIMUM_NAME],
             title=texts.get("title", "")[:100] or None,
+            full_name=texts.get("name", "")[:MAXIMUM_FULL_NAME] or None,
             date_of_birth=_date(texts.get("date_of_birth", "")),
         ),
-        email=_email(texts.get("email", ""), claims),
+        contact=_contact(provider, claims, texts),
         level=level(provider, claims),
         amr=[one[:100] for one in amr if isinstance(one, str)][:10] if isinstance(amr, list) else [],
         sid=sid if isinstance(sid, str) and len(sid) <= MAXIMUM_ORGANISATION_ID else None,
@@ -91,16 +104,24 @@ def level(provider: IdentityProvider, claims: Mapping[str, Any]) -> str:
 
 def _text(claims: Mapping[str, Any], path: str) -> str:
     """Return the text at the name or path, trimmed, without control characters; empty if there is none."""
+    value = _value(claims, path)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return _clean(value) if isinstance(value, str) else ""
+
+
+def _value(claims: Mapping[str, Any], path: str) -> Any:
+    """Return what stands under the name, else at the end of the path; None if there is nothing."""
     value: Any = claims.get(path)
     if value is None:
         value = claims
         for name in path.split("."):
             value = value.get(name) if isinstance(value, Mapping) else None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return value
+
+
+def _clean(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _company(provider: IdentityProvider, texts: Mapping[str, str]) -> CompanyData:
@@ -154,9 +175,45 @@ def _date(value: str) -> date | None:
         return None
 
 
-def _email(value: str, claims: Mapping[str, Any]) -> str | None:
-    """Return the address as a first proposal for notices, unless the provider says it is not verified."""
-    if not value or claims.get("email_verified") is False:
+def _contact(provider: IdentityProvider, claims: Mapping[str, Any], texts: Mapping[str, str]) -> ContactData:
+    email, phone = _email(texts.get("email", "")), texts.get("phone_number", "")
+    if phone and PHONE_NUMBER.fullmatch(phone) is None:
+        log.warning("identity provider tells an impossible phone number", identity_provider=provider.slug)
+        phone = ""
+    return ContactData(
+        email=email,
+        is_email_verified=_flag(claims, provider.claims.email_verified) if email else None,
+        phone_number=phone or None,
+        is_phone_verified=bool(phone) and _flag(claims, provider.claims.phone_number_verified) is True,
+        address=_address(claims, provider.claims.address),
+    )
+
+
+def _flag(claims: Mapping[str, Any], path: str) -> bool | None:
+    """Return a yes or no; None where the provider says neither. Some providers write it as a text."""
+    value = _value(claims, path)
+    return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
+
+
+def _address(claims: Mapping[str, Any], path: str | None) -> dict[str, str] | None:
+    """Return the members of the address object that are told; None if it is no object or an empty one."""
+    value = _value(claims, path) if path else None
+    if not isinstance(value, Mapping):
+        return None
+    found = {name: _lines(value.get(name))[:longest] for name, longest in ADDRESS_MEMBERS.items()}
+    return {name: text for name, text in found.items() if text} or None
+
+
+def _lines(value: object) -> str:
+    """Return a text of several lines, each as _clean makes it."""
+    if not isinstance(value, str):
+        return ""
+    return "\n".join(line for line in map(_clean, value.splitlines()) if line)
+
+
+def _email(value: str) -> str | None:
+    """Return the address if it can be one."""
+    if not value:
         return None
     try:
         return companies.checked_email(value)

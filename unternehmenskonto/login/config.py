@@ -69,9 +69,16 @@ class Claims(_Table):
     company_name: ClaimPath
     given_name: ClaimPath
     family_name: ClaimPath
+    name: ClaimPath | None = None
     title: ClaimPath | None = None
     date_of_birth: ClaimPath | None = None
     email: ClaimPath | None = None
+    #: Whether the address is proved, true or false; what is not told counts as not known.
+    email_verified: ClaimPath = "email_verified"
+    phone_number: ClaimPath | None = None
+    phone_number_verified: ClaimPath = "phone_number_verified"
+    #: The person's own address, an object as in OpenID Connect Core 5.1.1; never the company's.
+    address: ClaimPath | None = None
     legal_form_code: ClaimPath | None = None
     legal_form_text: ClaimPath | None = None
     register_court: ClaimPath | None = None

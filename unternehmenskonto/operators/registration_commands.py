@@ -1,8 +1,10 @@
 """Commands about services that register themselves: let them, grant them claims, end them."""
 
+from typing import Any
+
 import click
 
-from unternehmenskonto.catalogue.claims import CLAIMS
+from unternehmenskonto.catalogue.claims import CLAIMS, NEEDS_OWN_PURPOSE
 from unternehmenskonto.db import one_commit
 from unternehmenskonto.operators.commands import Group, operator, services
 from unternehmenskonto.provider import registration
@@ -11,7 +13,11 @@ MAXIMUM_USES = 1000
 MAXIMUM_DAYS = 366
 MINIMUM_TEXT = 10
 claim_option = click.option(
-    "--claim", "claims", multiple=True, type=click.Choice(list(CLAIMS)), help="May be repeated."
+    "--claim",
+    "claims",
+    multiple=True,
+    type=click.Choice([name for name in CLAIMS if name not in NEEDS_OWN_PURPOSE]),
+    help="May be repeated.",
 )
 
 registration_token = Group("registration-token", help="Tokens with which a service may register itself.")
@@ -23,13 +29,21 @@ registration_token = Group("registration-token", help="Tokens with which a servi
 @click.option("--authority", required=True, help="Who gets the token; people read it before they agree.")
 @claim_option
 @click.option("--pkce-exempt", metavar="REASON", help="Let its clients go without PKCE; only for legacy software.")
-def create_token(uses: int, days: int, authority: str, claims: tuple[str, ...], pkce_exempt: str | None) -> None:
+@click.option("--offline-access", is_flag=True, help="Let its clients have refresh tokens; people are told.")
+def create_token(**options: Any) -> None:
     """Make a token and print it once; only its hash is stored."""
-    if pkce_exempt is not None and len(pkce_exempt) < MINIMUM_TEXT:
+    exempt, uses, days = options["pkce_exempt"], options["uses"], options["days"]
+    if exempt is not None and len(exempt) < MINIMUM_TEXT:
         raise click.UsageError("Say in a sentence why these clients cannot use PKCE, and until when.")
     with one_commit():
         token = registration.make_token(
-            uses=uses, days=days, authority=authority, claims=claims, pkce_exempt_reason=pkce_exempt, by=operator()
+            uses=uses,
+            days=days,
+            authority=options["authority"],
+            claims=options["claims"],
+            pkce_exempt_reason=exempt,
+            allows_offline=options["offline_access"],
+            by=operator(),
         )
     click.echo(token)
     click.echo(f"Good for {uses} registrations within {days} days. It is not shown again.", err=True)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from unternehmenskonto.catalogue.claims import CLAIMS
+from unternehmenskonto.catalogue.claims import CLAIMS, STANDARD_SCOPES
 from unternehmenskonto.catalogue.client_metadata import (
     Address,
     Contacts,
@@ -62,8 +62,9 @@ def _claim(value: str) -> str:
 
 
 def _scope(value: str) -> str:
-    if value not in ("openid", *SCOPES):
-        raise ValueError(f'is "{value}", which is no scope here; choose of: {", ".join(("openid", *SCOPES))}')
+    known = ("openid", *STANDARD_SCOPES, *SCOPES)
+    if value not in known:
+        raise ValueError(f'is "{value}", which is no scope here; choose of: {", ".join(known)}')
     return value
 
 
@@ -146,6 +147,7 @@ class ServiceTable(_Table):
                 yield ("mailbox_sender",), "a sender must be able to prove who it is; add a table [client]"
             return
         yield from self._broken_client_rules(self.client)
+        yield from self._broken_scope_rules(self.client)
         yield from self._broken_request_rules(self.client)
         yield from self._broken_encryption_rules(self.client)
         yield from self._broken_sector_rules(self.client)
@@ -173,12 +175,23 @@ class ServiceTable(_Table):
             )
         if chosen == "none" and self.mailbox_sender:
             yield method, "a mailbox sender must prove who it is; write private_key_jwt and jwks_uri"
-        if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
-            yield ("client", "scopes"), "mailbox.deliver needs mailbox_sender = true; add it, or remove the scope"
         if client.offline_access and not client.redirect_uris:
             yield ("client", "offline_access"), "needs a login first; add redirect_uris, or remove it"
+
+    def _broken_scope_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
+        """Rules about what the client may ask for (OpenID Connect Core 5.4)."""
+        place, named = ("client", "scopes"), {claim.name for claim in self.claims}
+        if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
+            yield place, "mailbox.deliver needs mailbox_sender = true; add it, or remove the scope"
         if "openid" in client.scopes and not client.redirect_uris:
-            yield ("client", "scopes"), "openid needs redirect_uris; add them, or remove the scope"
+            yield place, "openid needs redirect_uris; add them, or remove the scope"
+        for scope, members in STANDARD_SCOPES.items():
+            if scope not in client.scopes:
+                continue
+            if "openid" not in client.scopes:
+                yield place, f"{scope} does nothing without openid; add openid, or remove the scope"
+            if not named.intersection(members):
+                yield place, f"{scope} asks for {', '.join(members)}; add one of them under [[claims]], or remove it"
 
     def _broken_request_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
         """Rules about how the client asks: signed requests (RFC 9101) and PKCE (RFC 7636)."""

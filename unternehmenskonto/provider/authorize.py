@@ -151,16 +151,17 @@ def check(to: Recipient) -> AuthorizeRequest:
         if is_wrong(parameters):
             raise AuthorizeError(error, description)
     wish = _claims_wish(parameters)
+    scope = client.login_scope(parameters.get("scope"))
     return AuthorizeRequest(
         recipient=to,
-        scope=client.login_scope(parameters.get("scope")),
+        scope=scope,
         nonce=parameters.get("nonce"),
         code_challenge=parameters.get("code_challenge") or "",
         prompts=frozenset((parameters.get("prompt") or "").split()),
         max_age=_max_age(parameters, client),
         minimum_assurance=_minimum_assurance(client, parameters.get("acr_values"), wish),
         reported_levels=wish.levels if wish.is_acr_essential else (),
-        claims=tuple(claims.granted(client, wish.names)),
+        claims=tuple(claims.granted(client, wish.names, scope)),
         hinted_sub=_hinted_sub(parameters.get("id_token_hint"), wish.sub, client),
         login_hint=parameters.get("login_hint"),
         language=_language(parameters.get("ui_locales")),

@@ -7,17 +7,19 @@ where each disclosure is recorded.
 import uuid
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import bindparam, select
 
+from unternehmenskonto.catalogue.claims import STANDARD_SCOPES
 from unternehmenskonto.companies import assurance, identifiers, subjects
 from unternehmenskonto.companies.models import CompanyIdentifier, Membership, PairwiseSubject
 from unternehmenskonto.db import db
 from unternehmenskonto.provider.clients import OFFLINE_SCOPE, Client
-from unternehmenskonto.web import show_datetime
+from unternehmenskonto.web import show_date, show_datetime
 
 ORG_SUB = "org_sub"
 
@@ -39,7 +41,7 @@ class Subjects:
     org_sub: str
 
 
-Source = Callable[[Membership], str | None]
+Source = Callable[[Membership], Any]
 
 #: Claim -> where it comes from. Pseudonyms, numbers and facts of the login are made in values().
 _SOURCES: dict[str, Source] = {
@@ -57,10 +59,17 @@ _SOURCES: dict[str, Source] = {
     "org_address_addition": lambda m: m.company.address_addition,
     "org_country": lambda m: m.company.country,
     "elster_datenkranz_typ": lambda m: m.company.datenkranz_type,
+    "name": lambda m: m.person.full_name or m.person.name,
     "title": lambda m: m.person.title,
     "given_name": lambda m: m.person.given_name,
     "family_name": lambda m: m.person.family_name,
+    "birthdate": lambda m: m.person.date_of_birth and m.person.date_of_birth.isoformat(),
     "email": lambda m: m.email,
+    # Told when it is known to be so, else left out: "not proved" would be an answer about somebody's diligence.
+    "email_verified": lambda m: (m.email is not None and m.email == m.verified_email) or None,
+    "phone_number": lambda m: m.phone_number,
+    "phone_number_verified": lambda m: (m.phone_number is not None and m.is_phone_verified) or None,
+    "address": lambda m: m.address,
 }
 #: Claim -> scheme of the number (companies/identifiers.py).
 _NUMBERS = {"org_wid": identifiers.W_IDNR, "org_vat_id": identifiers.VAT_ID}
@@ -78,14 +87,34 @@ _PSEUDONYMS = select(PairwiseSubject.membership_id, PairwiseSubject.value).where
 _LEVEL_NAMES = {"low": _l("niedrig"), "substantial": _l("substanziell"), "high": _l("hoch")}
 
 
-def granted(client: Client, chosen: Collection[str] = ()) -> list[str]:
-    """Return the claims this client receives: those of its registration that exist, in the order shown.
+def allowed(client: Client) -> list[str]:
+    """Return the claims of this client's registration that exist, in the order shown: it never gets more."""
+    return [name for name in client.claim_names if name in SUPPORTED and name != "sub"]
 
-    A client that chooses by the claims parameter gets no identity data beyond its choice; it never gets more
-    than its registration allows.
+
+def granted(client: Client, chosen: Collection[str] = (), scope: str = "") -> list[str]:
+    """Return the claims this client receives for one login.
+
+    A client that chooses by the claims parameter gets no identity data beyond its choice. What belongs to a scope
+    of its registration comes when this scope is asked for, or the claim itself (OpenID Connect Core 5.4, 5.5).
     """
-    allowed = [name for name in client.claim_names if name in SUPPORTED and name != "sub"]
-    return [name for name in allowed if not chosen or name in chosen or name not in IDENTITY_CLAIMS]
+    asked = {*chosen, *_of_scopes(scope.split())}
+    on_request = _of_scopes(client.claim_scopes)
+    return [
+        name
+        for name in allowed(client)
+        if name in asked or name not in IDENTITY_CLAIMS or not (chosen or name in on_request)
+    ]
+
+
+def beyond(names: Iterable[str], *, scope: str, narrowed: str) -> set[str]:
+    """Return what of the names a token of a narrower scope does not open (RFC 6749 6)."""
+    given_up = set(scope.split()) - set(narrowed.split())
+    return _of_scopes(given_up).intersection(names)
+
+
+def _of_scopes(scopes: Iterable[str]) -> set[str]:
+    return {name for scope in scopes for name in STANDARD_SCOPES.get(scope, ())}
 
 
 def to_agree(names: Iterable[str], scope: str) -> list[str]:
@@ -116,7 +145,22 @@ def shown(name: str, value: Any, login: Login) -> str:
         return show_datetime(login.auth_time)
     if name in ("acr", "trust_level_identification"):
         return str(_LEVEL_NAMES[login.assurance_level])
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    if name == "birthdate":
+        return show_date(date.fromisoformat(value))
+    if name == "address":
+        return _shown_address(value)
+    if value is True:
+        return str(_("ja"))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _shown_address(value: dict[str, str]) -> str:
+    """Return the address in one line: as it was told as a whole, else put together the way German letters do."""
+    if "formatted" in value:
+        return ", ".join(value["formatted"].splitlines())
+    place = " ".join(value[name] for name in ("postal_code", "locality") if name in value)
+    parts = (value.get("street_address", ""), place, value.get("region", ""), value.get("country", ""))
+    return ", ".join(", ".join(part.splitlines()) for part in parts if part)
 
 
 def find_subjects(client: Client, *, company_id: uuid.UUID, membership_id: uuid.UUID) -> Subjects:

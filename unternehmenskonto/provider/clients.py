@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import load_only
 
+from unternehmenskonto.catalogue.claims import STANDARD_SCOPES
 from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.db import db
 
@@ -17,6 +18,8 @@ DELIVERY_SCOPE = "mailbox.deliver"
 OPENID_SCOPE = "openid"
 #: OpenID Connect Core 11: tokens that work while the person is away.
 OFFLINE_SCOPE = "offline_access"
+#: Every scope of a login, in the order told.
+LOGIN_SCOPES = (OPENID_SCOPE, *STANDARD_SCOPES, OFFLINE_SCOPE)
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 #: RFC 7591 2, where the registration names none.
 DEFAULT_AUTH_METHOD = "client_secret_basic"
@@ -108,6 +111,11 @@ class Client(ClientMixin):
         """Return the claims that the registration allows, in the order shown."""
         return list(self.purposes)
 
+    @property
+    def claim_scopes(self) -> frozenset[str]:
+        """Return the registered scopes that ask for groups of claims; those claims come on request only."""
+        return frozenset(STANDARD_SCOPES).intersection(self.registration.get("scopes") or ())
+
     def get_client_id(self) -> str:
         """Return the slug of the service."""
         return self.client_id
@@ -122,14 +130,16 @@ class Client(ClientMixin):
             allowed.add(DELIVERY_SCOPE)
         if self.registration.get("scopes"):
             allowed &= set(self.registration["scopes"])
+        if OPENID_SCOPE in allowed:
+            allowed |= self.claim_scopes
         if self.may_work_offline:
             allowed.add(OFFLINE_SCOPE)
         return " ".join(value for value in dict.fromkeys((scope or "").split()) if value in allowed)
 
     def login_scope(self, scope: str | None) -> str:
-        """Return what of the asked scope a login gives: openid always, offline_access if asked and registered."""
+        """Return what of the asked scope a login gives: openid, groups of claims and offline_access as registered."""
         found = self.get_allowed_scope(scope).split()
-        return " ".join(name for name in (OPENID_SCOPE, OFFLINE_SCOPE) if name in found)
+        return " ".join(name for name in LOGIN_SCOPES if name in found)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Tell whether the address is registered, character by character (RFC 9700 2.1)."""

@@ -30,6 +30,10 @@ REGISTER_PATH = "/oauth/register"
 CLIENT_ID_PREFIX = "dyn-"
 MINIMUM_ASSURANCE = "substantial"
 MAXIMUM_TOKEN = 200
+NO_OFFLINE = (
+    "The operator's token does not allow refresh tokens. Leave refresh_token out of grant_types and offline_access "
+    "out of scope, or ask the operator for a token made with --offline-access."
+)
 
 
 class Unauthorized(Exception):
@@ -47,7 +51,14 @@ class Registered:
 
 
 def make_token(
-    *, uses: int, days: int, authority: str, claims: Iterable[str], pkce_exempt_reason: str | None, by: str
+    *,
+    uses: int,
+    days: int,
+    authority: str,
+    claims: Iterable[str],
+    by: str,
+    pkce_exempt_reason: str | None = None,
+    allows_offline: bool = False,
 ) -> str:
     """Make an initial access token and return it, which is shown once."""
     token = secrets.token_urlsafe(SECRET_BYTES)
@@ -56,6 +67,7 @@ def make_token(
         authority=authority,
         claims=list(claims),
         pkce_exempt_reason=pkce_exempt_reason,
+        allows_offline=allows_offline,
         uses_left=uses,
         made_by=by,
         expires_at=now() + timedelta(days=days),
@@ -73,7 +85,7 @@ def register(values: object, token: str | None) -> Registered:
     """
     initial = _living_token(token)
     token_id, exempt = initial.id, initial.pkce_exempt_reason
-    metadata = schemas.parse(values, is_local=get_settings().is_local)
+    metadata = _parse(values, initial)
     sector = _sector(metadata)
     initial = _spend(token_id)
     secret = secrets.token_urlsafe(SECRET_BYTES) if _has_secret(metadata) else None
@@ -107,7 +119,7 @@ def change(client_id: str, token: str | None, values: object) -> Registered:
     """Replace the metadata as a whole; raises Unauthorized or schemas.InvalidMetadata (RFC 7592 2.2)."""
     row = _own(client_id, token)
     created_at = int(row.created_at.timestamp())
-    metadata = schemas.parse(values, is_local=get_settings().is_local)
+    metadata = _parse(values, db.session.get_one(RegistrationToken, row.token_id))
     if not isinstance(values, dict) or values.get("client_id") != client_id:
         raise schemas.InvalidMetadata("invalid_client_metadata", "client_id must be sent, and be this client's.")
     sector = _sector(metadata)
@@ -220,6 +232,14 @@ def _own(client_id: str, token: str | None) -> Registration:
     return found
 
 
+def _parse(values: object, token: RegistrationToken) -> schemas.ClientMetadata:
+    """Return the metadata if they are good and the operator's token allows them; raises InvalidMetadata."""
+    metadata = schemas.parse(values, is_local=get_settings().is_local)
+    if "refresh_token" in metadata.grant_types and not token.allows_offline:
+        raise schemas.InvalidMetadata("invalid_client_metadata", NO_OFFLINE)
+    return metadata
+
+
 def _sector(metadata: schemas.ClientMetadata) -> str:
     """Return the sector (Core 8.1): proven by its list, or the one host of the redirect URIs."""
     if metadata.sector_identifier_uri is not None:
@@ -243,9 +263,7 @@ def _digest_of(secret: str | None) -> dict[str, str]:
 
 
 def _write(service: OnlineService, metadata: schemas.ClientMetadata, *, sector: str, more: dict[str, Any]) -> None:
-    kept = metadata.registration()
-    scopes = ["openid", "offline_access"] if kept["offline_access"] else ["openid"]
     service.name = metadata.client_name or service.slug
     service.sector = sector
-    service.client = {**kept, **more, "minimum_assurance": MINIMUM_ASSURANCE, "scopes": scopes}
+    service.client = {**metadata.registration(), **more, "minimum_assurance": MINIMUM_ASSURANCE}
     service.fingerprint = hashlib.sha256(orjson.dumps(service.client, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ARRAY, ForeignKey, LargeBinary, String
+from sqlalchemy import ARRAY, ForeignKey, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from unternehmenskonto.db import Base, new_id, now
@@ -22,6 +22,8 @@ class RegistrationToken(Base):
     claims: Mapped[list[str]] = mapped_column(ARRAY(String(64)), default=list)
     #: Why its clients need no PKCE; None: they need it.
     pkce_exempt_reason: Mapped[str | None] = mapped_column(String(300))
+    #: Whether clients registered with it may have refresh tokens.
+    allows_offline: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     uses_left: Mapped[int]
     made_by: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(default=now)

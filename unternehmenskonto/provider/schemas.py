@@ -14,17 +14,25 @@ from unternehmenskonto.catalogue.client_metadata import (
     Redirects,
     unique,
 )
+from unternehmenskonto.provider.clients import LOGIN_SCOPES, OFFLINE_SCOPE, OPENID_SCOPE
 
 Alg = Literal["RS256", "PS256", "ES256", "EdDSA"]
 Method = Literal["private_key_jwt", "client_secret_basic", "client_secret_post", "none"]
-#: Said about the client as a directory entry; the rest is its registration.
-_ENTRY = frozenset({"client_name"})
+#: Said about the client as a directory entry, or kept in other words; the rest is its registration.
+_ENTRY = frozenset({"client_name", "scope"})
 
 
 def _line(value: str) -> str:
     if not value.isprintable() or not value.strip():
         raise ValueError("must be one line of text")
     return value.strip()
+
+
+def _scopes(value: str) -> str:
+    unknown = set(value.split()) - set(LOGIN_SCOPES)
+    if unknown or OPENID_SCOPE not in value.split():
+        raise ValueError(f"must contain openid, and beside it only: {' '.join(LOGIN_SCOPES[1:])}")
+    return value
 
 
 class InvalidMetadata(Exception):
@@ -52,6 +60,7 @@ class ClientMetadata(BaseModel):
     grant_types: Annotated[list[Literal["authorization_code", "refresh_token"]], AfterValidator(unique)] = [
         "authorization_code"
     ]
+    scope: Annotated[str, AfterValidator(_scopes), Field(max_length=500)] | None = None
     token_endpoint_auth_method: Method = "client_secret_basic"  # noqa: S105 - a method
     token_endpoint_auth_signing_alg: Alg | None = None
     jwks_uri: Address | None = None
@@ -94,12 +103,25 @@ class ClientMetadata(BaseModel):
                 raise ValueError(f"{kind}_encrypted_response_enc needs {kind}_encrypted_response_alg")
         if "authorization_code" not in self.grant_types:
             raise ValueError("grant_types must contain authorization_code")
+        if OFFLINE_SCOPE in (self.scope or "").split() and "refresh_token" not in self.grant_types:
+            raise ValueError("scope contains offline_access; add refresh_token to grant_types, or leave it out")
         return self
+
+    @property
+    def scopes(self) -> list[str]:
+        """Return what the client may ask for, in our order; every group of claims if it does not say (RFC 7591 2).
+
+        Whether offline_access is among them is said by grant_types alone.
+        """
+        wanted = set(LOGIN_SCOPES if self.scope is None else self.scope.split()) - {OFFLINE_SCOPE}
+        if "refresh_token" in self.grant_types:
+            wanted.add(OFFLINE_SCOPE)
+        return [name for name in LOGIN_SCOPES if name in wanted]
 
     def registration(self) -> dict[str, Any]:
         """Return what is kept of it in the client's row."""
         found = self.model_dump(exclude_none=True, exclude=set(_ENTRY))
-        return {**found, "offline_access": "refresh_token" in self.grant_types}
+        return {**found, "scopes": self.scopes, "offline_access": OFFLINE_SCOPE in self.scopes}
 
 
 def parse(values: object, *, is_local: bool) -> ClientMetadata:

@@ -47,9 +47,10 @@ def respond(request: Request) -> Response:
     found = find_living(grant) if grant else None
     if grant is None or found is None:
         return responses.bearer_error("invalid_token", BAD_TOKEN)
-    if OPENID_SCOPE not in str(content.get("scope")).split():
+    scope = str(content.get("scope"))
+    if OPENID_SCOPE not in scope.split():
         return responses.bearer_error("insufficient_scope", NO_SCOPE, status=403)
-    return _encode(grant, *found)
+    return _encode(grant, *found, scope=scope)
 
 
 def _token(request: Request) -> str | None:
@@ -69,7 +70,7 @@ def _token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _encode(grant: Grant, membership: Membership, service: OnlineService) -> Response:
+def _encode(grant: Grant, membership: Membership, service: OnlineService, *, scope: str) -> Response:
     """Return the claims as the registration wants them: plain, signed, encrypted, or both (Core 5.3.2)."""
     client = client_of(service)
     if client is None:
@@ -78,7 +79,7 @@ def _encode(grant: Grant, membership: Membership, service: OnlineService) -> Res
         to = encryption.recipient(client, "userinfo")
     except InvalidRequestError as error:
         return responses.bearer_error("invalid_request", error.get_error_description(), status=400)
-    content = _disclose(grant, membership, client)
+    content = _disclose(grant, membership, client, scope=scope)
     alg = client.registration.get("userinfo_signed_response_alg")
     if alg is None and to is None:
         return responses.as_json(content)
@@ -118,9 +119,9 @@ def find_living(grant: Grant) -> tuple[Membership, OnlineService] | None:
     return row[0], row[1]
 
 
-def _disclose(grant: Grant, membership: Membership, client: Client) -> dict[str, Any]:
-    """Return the values that were granted and that the registration still allows."""
-    allowed = claims.granted(client)
+def _disclose(grant: Grant, membership: Membership, client: Client, *, scope: str) -> dict[str, Any]:
+    """Return the values that were granted, that the registration still allows and that the token's scope opens."""
+    allowed = set(claims.allowed(client)) - claims.beyond(grant.claims, scope=grant.scope, narrowed=scope)
     found = claims.values(
         [name for name in grant.claims if name in allowed],
         membership=membership,

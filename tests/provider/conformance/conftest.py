@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.factories import make_membership
+from tests.factories import make_membership, make_person
 from tests.provider.conformance.relying_party import Browser, RelyingParty
 from tests.provider.conftest import Live
 from unternehmenskonto.db import db, now
 from unternehmenskonto.login import cookies, sessions
 from unternehmenskonto.web import limiter
 
-CLAIMS = ("org_sub", "org_company_name", "given_name", "family_name", "email")
+STANDARD = ("name", "title", "given_name", "family_name", "email", "email_verified")
+CLAIMS = ("org_sub", "org_company_name", *STANDARD, "phone_number", "phone_number_verified", "address")
+HOME = {"street_address": "Deichweg 3", "postal_code": "24103", "locality": "Kiel", "country": "Deutschland"}
 Make = Callable[..., RelyingParty]
 
 
@@ -23,7 +25,7 @@ def initial_token(live: Live) -> str:
     claims = [part for name in CLAIMS for part in ("--claim", name)]
     made = live.app.test_cli_runner().invoke(
         args=["services", "registration-token", "create", "--authority", "Prüfstelle", "--uses", "1000", *claims,
-              "--pkce-exempt", "Die Prüfpläne senden kein PKCE."]
+              "--offline-access", "--pkce-exempt", "Die Prüfpläne senden kein PKCE."]
     )  # fmt: skip
     assert made.exit_code == 0, made.output
     return made.stdout.strip().splitlines()[0]
@@ -58,7 +60,14 @@ def person(live: Live) -> Iterator[Browser]:
     """A person who is not signed in yet; each sign-in is a new session of the same person."""
     limiter.reset()
     with live.app.app_context():
-        membership_id = make_membership().id
+        membership_id = make_membership(
+            person=make_person(title="Dr."),
+            email="maria@firma.example",
+            verified_email="maria@firma.example",
+            phone_number="+49 431 901-2345",
+            is_phone_verified=True,
+            address=HOME,
+        ).id
         db.session.commit()
 
     def sign_in(seconds_ago: int) -> dict[str, str]:

@@ -10,8 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    # Tokens made before let their clients have refresh tokens, and keep doing so; new ones only if it is said.
+    op.add_column(
+        "provider_initial_tokens",
+        sa.Column("allows_offline", sa.Boolean(), server_default=sa.true(), nullable=False),
+    )
+    op.alter_column("provider_initial_tokens", "allows_offline", server_default=sa.false())
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("provider_initial_tokens", "allows_offline")
