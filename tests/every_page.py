@@ -37,6 +37,11 @@ def a_decision(membership: Membership) -> Message:
     )
 
 
+def a_waiting_decision(membership: Membership) -> Message:
+    """Put a decision into the mailbox whose dates depend on when somebody opens it."""
+    return put(membership.company, authority(), regime="vwvfg41_2a", subject=f"Bescheid im {LONG_WORD}")
+
+
 def a_disclosure(membership: Membership) -> str:
     """Let a service with long words get something; return where that is shown."""
     service = Party(name=LONG_WORD, registration={"backchannel_logout_uri": "http://127.0.0.3:8002/abmeldung"}).service
@@ -64,6 +69,7 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/seiten/<name>": lambda membership: "/seiten/impressum",
     "/datenweitergaben": a_disclosure,
     "/dienste/<slug>": lambda membership: f"/dienste/{make_service(name='Gewerbeanmeldung').slug}",
+    "/fristen/<uuid:message_id>": lambda membership: f"/fristen/{a_waiting_decision(membership).id}?tag=x",
     "/oauth/weiter/<name>": lambda membership: "/oauth/authorize?" + urlencode(Party().request()),
     "/postfach/<uuid:message_id>": lambda membership: f"/postfach/{a_decision(membership).id}",
     "/postfach/<uuid:message_id>/druck": lambda membership: f"/postfach/{a_decision(membership).id}/druck",

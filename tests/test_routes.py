@@ -37,6 +37,8 @@ POST      /datenweitergaben/<slug>/zuruecknehmen  signed_in
 GET       /datenweitergaben/verlauf  signed_in
 GET       /dienste  public
 GET       /dienste/<slug>  public
+GET       /fristen  permission mailbox.read
+GET       /fristen/<uuid:message_id>  permission mailbox.read
 GET       /healthz/live  public
 GET       /healthz/ready  public
 POST      /oauth/abmelden  public

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from unternehmenskonto.mailbox.deadlines import (
     LAENDER,
+    LEGAL_TIME,
     LONGEST,
     Remedy,
     compute,
@@ -257,6 +258,80 @@ def test_steps_join_and_lead_to_the_dates(provided: date, remedy: Remedy, land: 
         assert earlier.ends_on == later.starts_on
     assert found.steps[-1].ends_on == found.remedy_ends_on
     assert all(step.paragraph for step in found.steps)
+
+
+@given(DAYS, st.integers(0, 10), remedies(), PLACES)
+@example(date(2028, 1, 26), 3, ONE_MONTH, "BY")
+def test_retrieval_gives_no_day_away(provided: date, waited: int, remedy: Remedy, land: str | None) -> None:
+    """By VwVfG section 41(2a): never announced before the day after, and no later opening ends earlier."""
+    first, second = (
+        compute(
+            regime="vwvfg41_2a",
+            made_available_on=provided,
+            retrieved_on=provided + timedelta(days=days),
+            remedy=remedy,
+            land=land,
+        )
+        for days in (waited, min(waited + 1, 10))
+    )
+    assert first.announced_on == provided + timedelta(days=waited + 1)
+    assert first.remedy_ends_on is not None and second.remedy_ends_on is not None
+    assert first.announced_on < first.remedy_ends_on <= second.remedy_ends_on
+    assert not skipped_from(first.remedy_ends_on, land)
+    assert first.safe_on is not None and first.safe_on <= first.remedy_ends_on
+
+
+@given(st.integers(2000, 2100), COUNTED_REGIMES, PLACES)
+def test_leap_days_and_year_ends(year: int, regime: str, land: str | None) -> None:
+    """Around 29 February and New Year: no day is lost, none is counted twice."""
+    for provided in (date(year, 2, 23), date(year, 2, 24), date(year, 2, 25), date(year, 12, 27), date(year, 12, 31)):
+        found = compute(regime=regime, made_available_on=provided, remedy=ONE_MONTH, land=land)
+        assert found.announced_on is not None and found.remedy_ends_on is not None
+        counted = found.steps[1].counted
+        assert [(day - provided).days for day in counted] == list(range(1, len(counted) + 1))
+        month = (found.announced_on.year * 12 + found.announced_on.month) % 12 + 1
+        assert found.steps[-1].kind == "end_shifted" or found.remedy_ends_on.month == month
+
+
+@given(st.integers(1, 400), st.integers(0, 23), st.integers(0, 59))
+def test_legal_day_is_the_day_of_the_german_clock(day: int, hour: int, minute: int) -> None:
+    """Also in the hour that is missing in March and in the one that comes twice in October."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day, hours=hour, minutes=minute)
+    offset = moment.astimezone(LEGAL_TIME).utcoffset()
+    assert offset in (timedelta(hours=1), timedelta(hours=2))
+    assert legal_day(moment) == (moment + offset).date()
+    assert legal_day(moment + timedelta(hours=1)) - legal_day(moment) in (timedelta(0), timedelta(days=1))
+
+
+@given(st.integers(-40, 40), COUNTED_REGIMES, remedies(), PLACES)
+def test_a_change_of_the_rule_takes_nothing_from_anybody(
+    days: int, regime: str, remedy: Remedy, land: str | None
+) -> None:
+    """Across the day on which a rule follows another, who got their decision later never ends earlier."""
+    change = next(rule.valid_from for rule in RULES if rule.regime == regime and rule.valid_from)
+    provided = change + timedelta(days=days)
+    before, after = (
+        compute(regime=regime, made_available_on=day, remedy=remedy, land=land)
+        for day in (provided, provided + timedelta(days=1))
+    )
+    assert before.rule_version == rule_for(regime, provided).version
+    assert before.announced_on is not None and after.announced_on is not None
+    assert before.announced_on > provided and before.announced_on <= after.announced_on
+    assert before.remedy_ends_on is not None and after.remedy_ends_on is not None
+    assert before.remedy_ends_on <= after.remedy_ends_on
+
+
+@given(DAYS, st.sampled_from(LAENDER), st.sampled_from(["ozg9", "ao122a"]))
+def test_every_holiday_of_a_land_moves_the_end(day: date, land: str, regime: str) -> None:
+    """An end never lies on a holiday of the Land, and every day it was moved over has its reason."""
+    found = compute(regime=regime, made_available_on=day, remedy=Remedy(length=14, unit="day"), land=land)
+    assert found.remedy_ends_on is not None
+    assert not holiday_name(found.remedy_ends_on, land=land) and found.remedy_ends_on.weekday() < 5
+    for step in found.steps:
+        for skipped in step.skipped:
+            is_holiday = bool(holiday_name(skipped.day, land=land))
+            assert is_holiday or skipped.day.weekday() >= 5
+            assert (skipped.reason == "holiday") == is_holiday
 
 
 @given(DAYS, st.integers(1, 24))

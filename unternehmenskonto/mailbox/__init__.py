@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from unternehmenskonto.mailbox import api, commands, views
+from unternehmenskonto.mailbox import api, commands, views, watch
 from unternehmenskonto.mailbox import models as models
 
 
@@ -12,3 +12,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(views.bp)
     app.context_processor(views.unread_badge)
     commands.register(app)
+    watch.init_app(app)

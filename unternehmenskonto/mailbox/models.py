@@ -6,6 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -24,6 +25,11 @@ from unternehmenskonto.mailbox.team import models as team_models  # noqa: F401  
 
 #: What the first link of every chain is built on.
 GENESIS = bytes(32)
+#: With the casts that PostgreSQL adds itself, so that it compares as equal.
+DUE_ON = (
+    "COALESCE(remedy_ends_on, CASE WHEN ((regime)::text = 'vwvfg41_2a'::text)"
+    " THEN ((made_available_at AT TIME ZONE 'Europe/Berlin'::text)::date + 10) ELSE NULL::date END)"
+)
 
 
 class Mailbox(Base):
@@ -58,6 +64,16 @@ class Message(Base):
             "made_available_at",
             "id",
             postgresql_where=text("archived_at IS NOT NULL"),
+        ),
+        # Page "Fristen"; the jobs that watch one day over all companies; what nobody has opened.
+        Index("ix_messages_due", "company_id", "due_on", "id", postgresql_where=text("due_on IS NOT NULL")),
+        Index("ix_messages_due_day", "due_on", "company_id", "id", postgresql_where=text("due_on IS NOT NULL")),
+        Index(
+            "ix_messages_unopened_day",
+            "due_on",
+            "company_id",
+            "id",
+            postgresql_where=text("due_on IS NOT NULL AND first_retrieved_at IS NULL"),
         ),
         # The sender asks for a message by its id alone.
         Index("ix_messages_service", "service", "id"),
@@ -113,6 +129,9 @@ class Message(Base):
     remedy_ends_on: Mapped[date | None]
     #: Which version of the rule table gave both dates.
     rule_version: Mapped[str | None] = mapped_column(String(40))
+    #: The next day that must not be missed: the end of the remedy period or, before the retrieval that announces,
+    #: the end of the provision (the days of rules.py, VwVfG section 41(2a)).
+    due_on: Mapped[date | None] = mapped_column(Computed(DUE_ON, persisted=True))
     first_retrieved_at: Mapped[datetime | None]
     first_retrieved_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("memberships.id"))
 

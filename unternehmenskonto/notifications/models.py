@@ -1,7 +1,7 @@
 """The outbox of e-mail notices: one row for each person who is to hear of one message."""
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -18,23 +18,33 @@ class Notice(Base):
 
     __tablename__ = "notices"
     __table_args__ = (
-        UniqueConstraint("message_id", "membership_id", "kind", postgresql_nulls_not_distinct=True),
+        UniqueConstraint("message_id", "membership_id", "kind", "occasion", postgresql_nulls_not_distinct=True),
         Index("ix_notices_membership", "membership_id", "created_at"),
         Index("ix_notices_failed", "company_id", "created_at", postgresql_where=text("failed_at IS NOT NULL")),
-        CheckConstraint("kind IN ('message', 'decision', 'decision_by_retrieval')", name="kind"),
+        CheckConstraint(
+            "kind IN ('message', 'decision', 'decision_by_retrieval', 'deadline_reminder', 'deadline_cover',"
+            " 'no_reader')",
+            name="kind",
+        ),
+        CheckConstraint("(kind = 'no_reader') = (message_id IS NULL)", name="message"),
         CheckConstraint("(membership_id IS NULL) = (address IS NULL)", name="address"),
         CheckConstraint("sent_at IS NULL OR failed_at IS NULL", name="outcome"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
-    #: message; decision (its period runs by itself); decision_by_retrieval (VwVfG section 41(2a))
+    #: message; decision (its period runs by itself); decision_by_retrieval (VwVfG section 41(2a));
+    #: deadline_reminder; deadline_cover (nobody has opened a decision); no_reader (nobody can read the mailbox)
     kind: Mapped[str] = mapped_column(String(21))
     company_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("companies.id"))
     membership_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("memberships.id"))
     #: The address on the day of the notice; a later change is no matter for what was sent.
     address: Mapped[str | None] = mapped_column(String(320))
     #: No foreign key: the notice is evidence of OZG section 9(1) and outlives an erased message.
-    message_id: Mapped[uuid.UUID]
+    message_id: Mapped[uuid.UUID | None]
+    #: What tells notices of one kind about one message apart: the day and the step.
+    occasion: Mapped[str] = mapped_column(String(40), default="")
+    #: The day on which something ends, of reminder and cover; never sent after it.
+    due_on: Mapped[date | None]
     sender: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(default=now)
     sent_at: Mapped[datetime | None]

@@ -1,0 +1,12 @@
+"""The watch over deadlines: list, explanation, calendar, reminders, cover for the absent, living readers."""
+
+from flask import Flask
+
+from unternehmenskonto.mailbox.watch import due, views
+from unternehmenskonto.mailbox.watch import models as models
+
+
+def init_app(app: Flask) -> None:
+    """Register the pages, and what other pages of the mailbox show of them."""
+    app.register_blueprint(views.bp)
+    app.jinja_env.globals["due_soon"] = due.count_soon
