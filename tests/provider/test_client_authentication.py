@@ -20,6 +20,7 @@ from tests.provider.party import ASSERTION_TYPE, Party, claims_of, unsigned
 from tests.provider.test_token import BAD_CLIENT, BAD_REQUEST, outcome
 from unternehmenskonto.audit import AuditEvent
 from unternehmenskonto.db import db
+from unternehmenskonto.provider import client_authentication, client_keys
 
 FORM = {"grant_type": "client_credentials"}
 
@@ -273,6 +274,54 @@ def test_assertion_type_must_be_the_one(client: FlaskClient) -> None:
     for value in ("", "x", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"):
         form = {**FORM, "client_assertion_type": value, "client_assertion": party.assertion()}
         assert outcome(client.post("/oauth/token", data=form)) == BAD_REQUEST
+
+
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
+@pytest.mark.attack("guessing and enumeration")
+def test_every_refused_assertion_costs_one_verification(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, alg: str
+) -> None:
+    """Time must not tell whether a client exists or how it proves itself: the dear part is done for everybody."""
+    work: list[str] = []
+    real = client_authentication._is_signed
+    monkeypatch.setattr(
+        client_authentication,
+        "_is_signed",
+        lambda token, key, alg: [work.append(f"{key.key_type} {alg}"), real(token, key, alg)][1],
+    )
+    kind = client_keys.KEY_OF_ALG[alg][0]
+    by_key, by_secret = sender(auth_method="private_key_jwt"), sender()
+    only = sender(auth_method="private_key_jwt", registration={"token_endpoint_auth_signing_alg": "ES256"})
+    gone = sender(auth_method="private_key_jwt")
+    gone.service.is_enabled = False
+    db.session.commit()
+    bodies = set()
+    for name in (by_key.client_id, by_secret.client_id, only.client_id, gone.client_id, "nobody", ""):
+        for header in ({"kid": "party-1"}, {"kid": "unknown"}):
+            work.clear()
+            claims = {**claims_of(by_key.assertion()), "iss": name, "sub": name}
+            token = unsigned(claims, alg, **header) + "AAAA"
+            answer = client.post(
+                "/oauth/token", data={**FORM, "client_assertion_type": ASSERTION_TYPE, "client_assertion": token}
+            )
+            assert outcome(answer) == BAD_CLIENT
+            bodies.add(answer.text)
+            assert work == [f"{kind} {alg}"], (name, header)
+    assert len(bodies) == 1
+    # What is refused whoever sends it costs nothing, whoever sends it.
+    for name in (by_key.client_id, "nobody"):
+        work.clear()
+        token = unsigned({**claims_of(by_key.assertion()), "sub": name}, "none")
+        assert outcome(ask(client, by_key, token)) == BAD_CLIENT
+        assert work == []
+
+
+def test_stand_in_keys_verify_nothing() -> None:
+    for alg, key in client_keys.STAND_INS.items():
+        assert (key.key_type, key.get("crv")) == client_keys.KEY_OF_ALG[alg]
+        assert not key.is_private
+        if isinstance(key, RSAKey):
+            assert key.public_key.key_size == 2048
 
 
 @pytest.mark.attack("guessing and enumeration")

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +11,14 @@ from flask.testing import FlaskClient
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 from pytest_httpserver import HTTPServer
+from sqlalchemy import select
 
-from tests.provider.party import REDIRECT_URI, Party, claims_of, query_of, unsigned
+from tests.provider.party import ASSERTION_TYPE, REDIRECT_URI, Party, claims_of, query_of, unsigned
 from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.db import db, now
+from unternehmenskonto.provider.limits import CLOCK_TOLERANCE_SECONDS
+from unternehmenskonto.provider.models import UsedAssertion
+from unternehmenskonto.provider.retention import forget
 from unternehmenskonto.settings import get_settings
 
 TYP = "oauth-authz-req+jwt"
@@ -215,3 +221,54 @@ def test_asking_to_fetch_is_limited(client: FlaskClient, member: Membership) -> 
     assert (set(codes[:30]), codes[30]) == ({303}, 429)
     assert party.authorize(client).status_code == 303
     assert party.redirect_uri == REDIRECT_URI
+
+
+@pytest.mark.attack("request object abuse")
+def test_an_object_with_jti_begins_one_login(client: FlaskClient, member: Membership) -> None:
+    party, other = signing_party(), signing_party()
+    token = signed(party, jti="one", prompt="none")
+    assert ask(client, party, token)["error"] == "consent_required"
+    again = ask(client, party, token)
+    assert (again["error"], again["state"]) == ("invalid_request_object", "st-1")
+    assert ask(client, party, signed(party, jti="one", state="new"))["error"] == "invalid_request_object"
+    assert ask(client, party, signed(party, jti="two"))["error"] == "consent_required"
+    assert ask(client, other, signed(other, jti="one"))["error"] == "consent_required"
+    # Its assertions are another row of numbers.
+    form = {"grant_type": "authorization_code", "code": "x", "redirect_uri": REDIRECT_URI, "code_verifier": "x"}
+    proof = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": party.assertion(jti="one")}
+    assert client.post("/oauth/token", data={**form, **proof}).get_json()["error"] == "invalid_grant"
+    # Without jti nothing is remembered.
+    free = signed(party)
+    assert {ask(client, party, free)["error"] for _ in range(3)} == {"consent_required"}
+
+
+def test_the_way_to_the_login_uses_an_object_once(client: FlaskClient, member: Membership) -> None:
+    party = signing_party()
+    token = signed(party, jti="one")
+    answer = client.post("/oauth/authorize", data={"client_id": party.client_id, "request": token})
+    page = client.get(answer.headers["Location"])
+    assert query_of(party.agree(client, page))["code"]
+    assert query_of(client.get(answer.headers["Location"]))["error"] == "invalid_request_object"
+
+
+def test_a_jti_is_kept_as_long_as_its_object_lives(client: FlaskClient, member: Membership) -> None:
+    party = signing_party()
+    moment = int(time.time())
+    assert ask(client, party, signed(party, jti="one", exp=moment + 300))["error"] == "consent_required"
+    row = db.session.scalars(select(UsedAssertion).where(UsedAssertion.service == party.client_id)).one()
+    assert int(row.expires_at.timestamp()) == moment + 300 + CLOCK_TOLERANCE_SECONDS
+    assert b"one" not in row.jti_hash
+    forget()
+    assert ask(client, party, signed(party, jti="one"))["error"] == "invalid_request_object"
+    row.expires_at = now() - timedelta(seconds=1)
+    db.session.commit()
+    forget()
+    assert ask(client, party, signed(party, jti="one"))["error"] == "consent_required"
+
+
+@pytest.mark.parametrize("jti", ["", "j" * 257, 7, ["one"], None, {"a": 1}])
+def test_odd_jtis(client: FlaskClient, member: Membership, jti: Any) -> None:
+    party = signing_party()
+    values = {**content(party), "jti": jti}
+    token = jwt.encode({"alg": "ES256", "kid": "party-1", "typ": TYP}, values, party.key)
+    assert ask(client, party, token)["error"] == "invalid_request_object"

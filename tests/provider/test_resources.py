@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from urllib.parse import parse_qs, urlencode
 
 import pytest
 from flask.testing import FlaskClient
@@ -36,6 +37,26 @@ def test_a_login_is_for_userinfo(client: FlaskClient, member: Membership) -> Non
     assert claims_of(body["access_token"])["aud"] == USERINFO
 
 
+def test_several_resources_are_refused(client: FlaskClient, member: Membership) -> None:
+    party = offline_party()
+    for several in ([USERINFO, API], [USERINFO, USERINFO]):
+        asked = urlencode({**party.request(), "resource": several}, doseq=True)
+        for answer in (client.get(f"/oauth/authorize?{asked}"), client.post("/oauth/authorize", data=parse_qs(asked))):
+            refused = query_of(answer)
+            assert (refused["error"], refused["state"]) == ("invalid_target", "st-1")
+            assert "resource once" in refused["error_description"]
+        code = party.code(client)
+        headers, _ = party.proof()
+        form = {**party.token_request(code), "resource": several}
+        answer = client.post("/oauth/token", data=form, headers=headers)
+        assert (answer.status_code, answer.get_json()["error"]) == BAD_TARGET
+        # Another parameter twice is another mistake, and the code is not spent by either.
+        twice = client.post("/oauth/token", data={**form, "code": [code, code], "resource": USERINFO}, headers=headers)
+        assert twice.get_json()["error"] == "invalid_request"
+        body = party.exchange(client, code).get_json()
+        assert claims_of(body["access_token"])["aud"] == USERINFO
+
+
 def test_client_credentials_are_for_the_api(client: FlaskClient) -> None:
     party = Party(is_mailbox_sender=True)
     headers, _ = party.proof()
@@ -43,8 +64,10 @@ def test_client_credentials_are_for_the_api(client: FlaskClient) -> None:
     for resource in (*OTHERS, USERINFO):
         answer = client.post("/oauth/token", data={**form, "resource": resource}, headers=headers)
         assert (answer.status_code, answer.get_json()["error"]) == BAD_TARGET
-    answer = client.post("/oauth/token", data={**form, "resource": [API, USERINFO]}, headers=headers)
-    assert answer.status_code == 400
+    for several in ([API, USERINFO], [API, API], [USERINFO, "https://evil.example/"]):
+        answer = client.post("/oauth/token", data={**form, "resource": several}, headers=headers)
+        assert (answer.status_code, answer.get_json()["error"]) == BAD_TARGET
+        assert answer.get_json()["error_description"] == "Send resource once: a token is for one audience only."
     answer = client.post("/oauth/token", data={**form, "resource": API}, headers=headers)
     assert claims_of(answer.get_json()["access_token"])["aud"] == API
 

@@ -19,11 +19,14 @@ from tests.installation import HOST, Installation
 from tests.provider.conftest import Live
 from tests.provider.party import ASSERTION_TYPE, Party
 from tests.provider.test_live import browser_of, consent
+from tests.provider.test_request_objects import signed
 from unternehmenskonto.db import db
 from unternehmenskonto.provider.models import AuthorizationCode, UsedAssertion
 
 #: Issue: always one success, however many ask at once.
 AT_ONCE = 200
+#: Browsers follow redirects: each of these is a whole request of a signed-in person.
+FEW = 16
 TIMEOUT = 120
 
 
@@ -119,6 +122,29 @@ def test_two_hundred_parallel_uses_of_one_assertion_have_one_winner(pair: Pair) 
         assert (found.pop(200), found.total(), found.keys() <= {401, 429}) == (1, AT_ONCE - 1, True)
         count = select(func.count()).where(UsedAssertion.service == party.client_id)
         assert db.session.scalar(count) == 1
+
+
+@pytest.mark.attack("request object abuse", "parallel races")
+def test_parallel_uses_of_one_request_object_have_one_winner(pair: Pair) -> None:
+    live = pair.live
+    with live.app.app_context():
+        party = Party(issuer=live.url, auth_method="private_key_jwt")
+        with browser_of(live) as browser:
+            consent(browser, f"{live.url}/oauth/authorize?{urlencode(party.request())}")
+            token = signed(party, aud=live.url, prompt="none", jti="one")
+            url = f"{live.url}/oauth/authorize?{urlencode({'client_id': party.client_id, 'request': token})}"
+            barrier, cookies = threading.Barrier(FEW), browser.cookies.get_dict()
+
+            def send(_: int) -> dict[str, list[str]]:
+                barrier.wait(TIMEOUT)
+                answer = requests.get(url, cookies=cookies, allow_redirects=False, timeout=TIMEOUT)
+                return parse_qs(urlsplit(answer.headers["Location"]).query)
+
+            with ThreadPoolExecutor(FEW) as pool:
+                found = list(pool.map(send, range(FEW)))
+        assert sum("code" in answer for answer in found) == 1
+        errors = [answer["error"] for answer in found if "error" in answer]
+        assert errors == [["invalid_request_object"]] * (FEW - 1)
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

@@ -9,7 +9,9 @@ from flask.testing import FlaskClient
 
 from tests.factories import make_company, make_membership, make_person, org_sub, sign_in
 from tests.provider.party import CLAIMS, Party, claims_of, hidden_fields, interaction_of, path_of, query_of
+from tests.provider.test_costs import statements
 from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.companies.subjects import subject
 
 LOA = "http://eidas.europa.eu/LoA/"
 
@@ -127,6 +129,25 @@ def test_login_hint_chooses_the_company(client: FlaskClient) -> None:
     assert "Für welches Unternehmen" in client.get(path_of(party.authorize(client, login_hint=stranger))).text
     asked = client.get(path_of(party.authorize(client, login_hint=hint, prompt="select_account")))
     assert "Für welches Unternehmen" in asked.text
+
+
+@pytest.mark.attack("guessing and enumeration")
+def test_unknown_and_foreign_accounts_cost_the_same(client: FlaskClient) -> None:
+    """Whether a pseudonym is somebody's must show neither in the answer nor in the work it makes."""
+    party = Party(claims=("org_sub",))
+    other = make_membership()
+    known = subject(sector=party.service.sector, company_id=other.company_id, membership_id=other.id)
+    company = org_sub(party.service, other.company)
+    two_companies(client)
+    assert query_of(party.authorize(client, prompt="none"))["error"] == "account_selection_required"
+    for name, theirs, nobodys in (("login_hint", company, "du-" + "0" * 40), ("claims", known, "ek-" + "0" * 40)):
+        found = []
+        for value in (theirs, nobodys):
+            asked = wish({"sub": {"value": value}}) if name == "claims" else value
+            with statements() as work:
+                answer = query_of(party.authorize(client, prompt="none", **{name: asked}))
+            found.append((answer, work))
+        assert found[0] == found[1], name
 
 
 def test_select_account_always_asks(client: FlaskClient, member: Membership) -> None:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import any_, func, literal, select
+from sqlalchemy import any_, func, literal, null, select
 
 from unternehmenskonto import audit
 from unternehmenskonto.companies import identifiers
@@ -131,6 +131,8 @@ def end_membership(*, company_id: uuid.UUID, membership_id: uuid.UUID, by: str) 
     membership = membership_of(company_id=company_id, membership_id=membership_id)
     _keep_an_administrator(membership)
     membership.ended_at = now()
+    # Kept for services only; the address for notices stays as evidence of where they went.
+    membership.phone_number, membership.address = None, null()
     audit.record("membership.ended", by=by, company_id=company_id, membership_id=membership_id)
     db.session.flush()
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
@@ -137,24 +138,44 @@ def _part(token: str, position: int) -> dict[str, Any]:
 
 
 def _check(client: Client | None, proof: Proof) -> None:
-    if client is None:
-        is_secret(proof.credential, None)
-        raise _Refused("unknown_client")
-    if proof.method != client.auth_method:
-        is_secret(proof.credential, None)
-        raise _Refused("other_method")
+    if client is None or proof.method != client.auth_method:
+        _work_in_vain(proof)
+        raise _Refused("other_method" if client else "unknown_client")
     if proof.method == "private_key_jwt":
         _check_assertion(client, proof.credential)
     elif proof.method != "none" and not client.check_client_secret(proof.credential):
         raise _Refused("wrong_secret")
 
 
+def _work_in_vain(proof: Proof) -> None:
+    """Spend on whoever is unknown, or proves in another way, what the proof of a known client costs."""
+    is_secret(proof.credential, None)
+    if proof.method == "private_key_jwt":
+        with suppress(_Refused):
+            alg, _kid = _checked_header(proof.credential)
+            _is_signed(proof.credential, client_keys.STAND_INS[alg], alg)
+
+
 def _check_assertion(client: Client, token: str) -> None:
-    """Check RFC 7523 3 and RFC 10070: signature, one audience, short life, used once."""
+    """Check RFC 7523 3 and RFC 10070: signature, one audience, short life, used once.
+
+    One signature is verified even if there is no key for it, so that time tells nothing about the client.
+    """
+    alg, kid = _checked_header(token)
+    registered = client.registration.get("token_endpoint_auth_signing_alg")
+    keys = client_keys.keys_for(client, alg=alg, kid=kid) if alg == (registered or alg) else []
+    if not any(_is_signed(token, key, alg) for key in keys or [client_keys.STAND_INS[alg]]):
+        raise _Refused("signature" if alg == (registered or alg) else "algorithm")
+    claims = _part(token, 1)
+    expires = _check_claims(client, claims)
+    _use_once(client, claims["jti"], expires)
+
+
+def _checked_header(token: str) -> tuple[str, str | None]:
+    """Return algorithm and kid of an assertion; raises _Refused for what is refused whoever sends it."""
     header = _part(token, 0)
     alg, kid = header.get("alg"), header.get("kid")
-    registered = client.registration.get("token_endpoint_auth_signing_alg")
-    if not isinstance(alg, str) or alg not in client_keys.KEY_OF_ALG or alg != (registered or alg):
+    if not isinstance(alg, str) or alg not in client_keys.KEY_OF_ALG:
         raise _Refused("algorithm")
     if kid is not None and (not isinstance(kid, str) or len(kid) > MAXIMUM_KID_CHARACTERS):
         raise _Refused("kid")
@@ -162,11 +183,7 @@ def _check_assertion(client: Client, token: str) -> None:
         raise _Refused("typ")
     if header.keys() & client_keys.REFUSED_HEADERS:
         raise _Refused("header")
-    if not any(_is_signed(token, key, alg) for key in client_keys.keys_for(client, alg=alg, kid=kid)):
-        raise _Refused("signature")
-    claims = _part(token, 1)
-    expires = _check_claims(client, claims)
-    _use_once(client, claims["jti"], expires)
+    return alg, kid
 
 
 def _is_signed(token: str, key: client_keys.PublicKey, alg: str) -> bool:

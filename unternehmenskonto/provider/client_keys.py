@@ -1,8 +1,10 @@
 """The public keys with which clients sign: from the registration, or fetched from their jwks_uri and kept."""
 
 import json
+import secrets
 import threading
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +47,23 @@ KEYS_OF_ENCRYPTION: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = 
 }
 EncryptionKey = PublicKey
 _KINDS: dict[str, type[PublicKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+#: Algorithm -> a key to which nobody has the private half: verified where there is none, so that time tells nothing.
+#: Verifying needs no primes, so any odd number of the usual length does for RSA.
+_RSA_MODULUS = secrets.token_bytes(255)
+STAND_INS: dict[str, PublicKey] = {
+    "ES256": ECKey.generate_key("P-256", private=False),
+    "EdDSA": OKPKey.generate_key("Ed25519", private=False),
+    **dict.fromkeys(
+        ("RS256", "PS256"),
+        RSAKey.import_key(
+            {
+                "kty": "RSA",
+                "e": "AQAB",
+                "n": urlsafe_b64encode(b"\xc1" + _RSA_MODULUS[:-1] + b"\x01").decode().rstrip("="),
+            }
+        ),
+    ),
+}
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError, InvalidScopeError, UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as CodeEngine
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
@@ -15,17 +14,12 @@ from unternehmenskonto.provider import codes, encryption, refresh, tokens
 from unternehmenskonto.provider.clients import DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE, Client
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS
 from unternehmenskonto.provider.models import Grant
+from unternehmenskonto.provider.parameters import InvalidTarget
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 BAD_CODE = "The code is unknown, expired, already used or belongs to another request."
 
 Answer = tuple[int, dict[str, Any], list[tuple[str, str]]]
-
-
-class InvalidTarget(OAuth2Error):
-    """RFC 8707 2: the resource asked for is not one that this grant opens."""
-
-    error = "invalid_target"
 
 
 class AuthorizationCodeGrant(CodeEngine):

@@ -120,7 +120,10 @@ class Consent(Base):
 
 
 class UsedAssertion(Base):
-    """A client assertion that was accepted once (RFC 7523 3, jti); forgotten when it would be expired anyway."""
+    """A client assertion or request object that was accepted once (RFC 7523 3, RFC 9101 10.8: jti).
+
+    Forgotten when it would be expired anyway.
+    """
 
     __tablename__ = "provider_used_assertions"
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from flask import Request
@@ -13,6 +14,8 @@ from unternehmenskonto.provider.limits import LONG_VALUES, MAXIMUM_PARAMETERS, M
 from unternehmenskonto.settings import get_settings
 
 FORM_TYPE = "application/x-www-form-urlencoded"
+#: RFC 8707 2 allows several; a token of ours has one audience, so that a service cannot use it at another.
+SEVERAL_RESOURCES = "Send resource once: a token is for one audience only."
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,18 @@ class Parameters:
     problem: str | None
     #: The error code that belongs to the problem.
     error: str = "invalid_request"
+    #: jti and end (seconds since 1970) of the request object they came in; None: it may come again.
+    once: tuple[str, int] | None = None
 
     def get(self, name: str) -> str | None:
         """Return the value; an empty one counts as left out (RFC 6749 3.1)."""
         return self.values.get(name) or None
+
+
+class InvalidTarget(OAuth2Error):
+    """RFC 8707 2: the resource asked for is not one that this grant opens, or not the only one."""
+
+    error = "invalid_target"
 
 
 class ProtocolRequest(OAuth2Request):
@@ -56,14 +67,17 @@ def authorize_parameters(request: Request) -> Parameters:
 
 
 def token_parameters(request: Request) -> Mapping[str, str]:
-    """Return the form of a token request; raises InvalidRequestError for anything but one clean form."""
+    """Return the form of a token request; raises InvalidRequestError for anything but one clean form.
+
+    Raises InvalidTarget for several resources.
+    """
     if request.query_string:
         raise InvalidRequestError("Send parameters in the body, never in the address.")
     if request.mimetype != FORM_TYPE:
         raise InvalidRequestError(f"The body must be {FORM_TYPE}.")
     parameters = parse(request.form)
     if parameters.problem:
-        raise InvalidRequestError(parameters.problem)
+        raise (InvalidTarget if parameters.error == InvalidTarget.error else InvalidRequestError)(parameters.problem)
     return {name: value for name, value in parameters.values.items() if value}
 
 
@@ -72,14 +86,16 @@ def parse(found: MultiDict[str, str]) -> Parameters:
     if len(found) > MAXIMUM_PARAMETERS:
         return Parameters({}, f"There are more than {MAXIMUM_PARAMETERS} parameters.")
     values: dict[str, str] = {}
-    problem = None
+    problem, error = None, "invalid_request"
     for name, given in found.lists():
         wrong = fault(name, given)
         if wrong is None:
             values[name] = given[0]
+        elif problem is None and name == "resource" and len(given) > 1:
+            problem, error = SEVERAL_RESOURCES, InvalidTarget.error
         elif problem is None:
             problem = f"{_shown(name)} {wrong}."
-    return Parameters(values, problem)
+    return Parameters(values, problem, error)
 
 
 def fault(name: str, given: list[str]) -> str | None:

@@ -6,10 +6,12 @@ signed wins over what stands beside it.
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 from joserfc import jws
 from joserfc.errors import JoseError
+from sqlalchemy.dialects.postgresql import insert
 
 from unternehmenskonto import http
 from unternehmenskonto.db import db
@@ -18,10 +20,13 @@ from unternehmenskonto.provider.clients import Client
 from unternehmenskonto.provider.limits import (
     CLOCK_TOLERANCE_SECONDS,
     LONG_VALUES,
+    MAXIMUM_JTI_CHARACTERS,
     MAXIMUM_KID_CHARACTERS,
     REQUEST_OBJECT_SECONDS,
 )
+from unternehmenskonto.provider.models import UsedAssertion, digest
 from unternehmenskonto.provider.parameters import Parameters
+from unternehmenskonto.provider.responses import AuthorizeError
 from unternehmenskonto.settings import get_settings
 
 #: RFC 9101 10.8 asks for the first; older clients send the others.
@@ -45,13 +50,31 @@ def opened(outside: Parameters, client: Client) -> Parameters:
         token = _token(outside, client)
         if token is None:
             return outside
-        inside = _checked(token, client)
+        inside, once = _checked(token, client)
         _compare(inside, outside, client)
     except InvalidObject as error:
         return Parameters(outside.values, error.description, error.error)
     beside = {} if client.requires_request_object else outside.values
     merged = {name: value for name, value in {**beside, **inside}.items() if name not in REFERENCES}
-    return Parameters({**merged, "client_id": client.client_id}, outside.problem, outside.error)
+    return Parameters({**merged, "client_id": client.client_id}, outside.problem, outside.error, once)
+
+
+def use_up(found: Parameters, client: Client) -> None:
+    """Let a request object with jti begin one login only; raises AuthorizeError where it has begun one before.
+
+    Of parallel requests, in whatever worker, the database lets one pass.
+    """
+    if found.once is None:
+        return
+    jti, expires = found.once
+    row = insert(UsedAssertion).values(
+        service=client.client_id,
+        # A client may count its assertions and its request objects apart.
+        jti_hash=digest(f"request object {jti}"),
+        expires_at=datetime.fromtimestamp(expires + CLOCK_TOLERANCE_SECONDS, UTC),
+    )
+    if db.session.execute(row.on_conflict_do_nothing().returning(UsedAssertion.service)).first() is None:
+        raise AuthorizeError("invalid_request_object", "this jti was used before; sign a new request object")
 
 
 def _token(outside: Parameters, client: Client) -> str | None:
@@ -79,8 +102,8 @@ def _fetch(uri: str, client: Client) -> str:
         raise InvalidObject("request_uri could not be read", "invalid_request_uri") from None
 
 
-def _checked(token: str, client: Client) -> dict[str, str]:
-    """Return the parameters of an object that this client signed for us, just now."""
+def _checked(token: str, client: Client) -> tuple[dict[str, str], tuple[str, int] | None]:
+    """Return the parameters of an object that this client signed for us, just now, and its jti with its end."""
     header, claims = _parts(token)
     alg, kid = header.get("alg"), header.get("kid")
     if isinstance(alg, str) and alg.lower() == "none":
@@ -96,7 +119,8 @@ def _checked(token: str, client: Client) -> dict[str, str]:
     if not any(_is_signed(token, key, alg) for key in client_keys.keys_for(client, alg=alg, kid=kid)):
         raise InvalidObject("the signature does not fit a key of this client")
     _check_envelope(claims, client)
-    return {name: _text(name, value) for name, value in claims.items() if name not in _ENVELOPE}
+    once = (claims["jti"], int(claims["exp"])) if "jti" in claims else None
+    return {name: _text(name, value) for name, value in claims.items() if name not in _ENVELOPE}, once
 
 
 def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -132,6 +156,9 @@ def _check_envelope(claims: dict[str, Any], client: Client) -> None:
         value = claims.get(name, moment)
         if not _is_time(value) or value > moment + CLOCK_TOLERANCE_SECONDS:
             raise InvalidObject(f"{name} lies ahead")
+    jti = claims.get("jti", "-")
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAXIMUM_JTI_CHARACTERS:
+        raise InvalidObject(f"jti must be a text of at most {MAXIMUM_JTI_CHARACTERS} characters")
 
 
 def _is_time(value: object) -> TypeGuard[float]:

@@ -14,6 +14,7 @@ from unternehmenskonto.provider import (
     metadata,
     pages,
     parameters,
+    request_objects,
     responses,
     server,
     token_state,
@@ -91,6 +92,7 @@ def authorize_request() -> ResponseReturnValue:
             # A form from another site brings no session cookie (SameSite=Lax); the GET that follows does.
             kept = {name: value for name in authorize.CARRIED if (value := found.get(name))}
             return responses.redirect(responses.with_query(AUTHORIZE_PATH, kept))
+        request_objects.use_up(to.parameters, to.client)
         return pages.proceed(checked)
     except responses.AuthorizeError as error:
         return pages.refuse(to, error)
