@@ -39,6 +39,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def web_command(port: int, *, workers: int, threads: int, application: str = "wsgi:application") -> list[str]:
+    """Return how the web server is started: arguments for Python."""
+    return [
+        "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
+        "--workers", str(workers), "--blocking-threads", str(threads), "--respawn-failed-workers",
+        "--respawn-interval", "0.2", "--no-access-log", "--log-level", "warning", application,
+    ]  # fmt: skip
+
+
 class Installation:
     """Start and stop the processes of one installation in `folder`; everything ends with the `with` block."""
 
@@ -64,12 +73,17 @@ class Installation:
         self.app: Flask
 
     def __enter__(self) -> Self:
-        self.environment["DATABASE_URL"] = self.database.start()
-        self.app = create_app(load_settings(self.environment))
-        with self.app.app_context():
-            upgrade()
-            keys.ensure_keys()
-            db.session.commit()
+        try:
+            self.environment["DATABASE_URL"] = self.database.start()
+            self.app = create_app(load_settings(self.environment))
+            with self.app.app_context():
+                upgrade()
+                keys.ensure_keys()
+                db.session.commit()
+        except BaseException:
+            # Nobody calls __exit__ then.
+            self.database.remove()
+            raise
         return self
 
     def __exit__(
@@ -93,11 +107,7 @@ class Installation:
 
     def start_web(self, *, workers: int = 2, threads: int = 4) -> subprocess.Popen[bytes]:
         """Start the web server and wait until it is ready; a dead worker process is replaced by it."""
-        process = self._start(
-            "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(self.port),
-            "--workers", str(workers), "--blocking-threads", str(threads), "--respawn-failed-workers",
-            "--respawn-interval", "0.2", "--no-access-log", "--log-level", "warning", "wsgi:application",
-        )  # fmt: skip
+        process = self._start(*web_command(self.port, workers=workers, threads=threads))
         ends_at = time.monotonic() + START_SECONDS
         while time.monotonic() < ends_at:
             try:

@@ -3,24 +3,20 @@
 import argparse
 import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
-from benchmarks.provider import load, table
-from benchmarks.provider.ours import Ours
+from benchmarks.provider import limits, load, node_packages, report, run, table
+from benchmarks.provider.ours import THREADS
 from benchmarks.provider.processes import LOAD_CORES
-from benchmarks.provider.relying_party import public_keys
-from benchmarks.provider.scenarios import ROWS, Ground, Row
-from benchmarks.provider.sides import CONNECTIONS, Side
+from benchmarks.provider.scenarios import ROWS, Row
+from unternehmenskonto.settings import ROOT
 
-SIDES = ("ours",)
-ROUNDS = 3
-WARM_UP = 0.1
+CACHE = ROOT / ".data" / "benchmarks"
+LEAST_OPERATIONS = 24
 
 
 def chosen_rows(names: list[str]) -> list[Row]:
@@ -28,69 +24,67 @@ def chosen_rows(names: list[str]) -> list[Row]:
     return [row for row in ROWS if not names or any(row.name.startswith(name) for name in names)]
 
 
-def measure(row: Row, sides: list[Side], operations: int) -> dict[str, load.Measured]:
-    """Return what the row costs on each side; the sides take turns, so that a slow minute hits all of them."""
-    found = {side.name: load.Measured() for side in sides}
-    ready = {}
-    for side in sides:
-        keys = public_keys(side)
-        ready[side.name] = [row.make(Ground(side, keys, number)) for number in range(CONNECTIONS)]
-    for part in range(ROUNDS + 1):
-        for side in sides:
-            count = max(CONNECTIONS, int(operations * WARM_UP)) if part == 0 else operations // ROUNDS
-            one = load.run(ready[side.name], count, server=side.server_pid, database=side.database_pid)
-            if part:
-                found[side.name].add(one)
-    return found
-
-
-@contextlib.contextmanager
-def profiled(file: Path | None, pid: int) -> Iterator[None]:
-    """Sample our server with py-spy, which has to be installed, while rows are measured."""
-    if file is None:
-        yield
-        return
-    spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
-    kind = "speedscope" if file.suffix == ".json" else "raw" if file.suffix == ".txt" else "flamegraph"
-    options = ("--subprocesses", "--rate", "200", "--nonblocking", "--format", kind)
-    process = subprocess.Popen([spy, "record", *options, "--output", str(file), "--pid", str(pid)])
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-
-
 def end(*_: object) -> None:
     """End as with Ctrl-C: everything that was started is ended."""
     raise KeyboardInterrupt
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; `rows` becomes a list of Row."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.provider", description=__doc__)
+    parser.add_argument("--sides", nargs="+", choices=table.SIDES, default=list(table.SIDES), help="what is measured")
+    parser.add_argument("--rows", nargs="+", default=[], help="beginnings of row names, for example: code-flow refresh")
+    parser.add_argument("--operations", type=int, help="operations of each row, instead of the row's own number")
+    parser.add_argument("--threads", type=int, default=THREADS, help="threads of our web worker")
+    parser.add_argument(
+        "--limits", action=argparse.BooleanOptionalAction, help="measure the physical limits (default: without --rows)"
+    )
+    parser.add_argument("--profile", type=Path, help="let py-spy write here (.svg, .txt, .json) what our server does")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md; needs all rows and sides")
+    found = parser.parse_args(arguments)
+    if found.write and (found.rows or len(found.sides) < len(table.SIDES) or found.limits is False):
+        parser.error("--write needs all rows, all sides and the limits")
+    if found.profile and table.OURS not in found.sides:
+        parser.error("--profile looks at our side: name it in --sides")
+    if found.profile and run.find_spy() is None:
+        parser.error("--profile needs py-spy: pip install py-spy")
+    if found.operations is not None and found.operations < LEAST_OPERATIONS:
+        parser.error(f"--operations must be {LEAST_OPERATIONS} or more")
+    found.limits = not found.rows if found.limits is None else found.limits
+    found.rows = chosen_rows(found.rows)
+    if not found.rows:
+        parser.error(f"there is no such row; rows: {', '.join(row.name for row in ROWS)}")
+    return found
+
+
 def main() -> int:
     """Do what the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.provider", description=__doc__)
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), help="what is measured")
-    parser.add_argument("--rows", nargs="+", default=[], help="beginnings of row names")
-    parser.add_argument("--operations", type=int, help="operations of each row, instead of the row's own number")
-    parser.add_argument("--profile", type=Path, help="let py-spy write here (.svg, .txt, .json) what our server does")
-    arguments = parser.parse_args()
-    rows = chosen_rows(arguments.rows)
-    if not rows:
-        parser.error(f"there is no such row; rows: {', '.join(row.name for row in ROWS)}")
+    asked, started = parse(), time.monotonic()
     signal.signal(signal.SIGTERM, end)
+    node = node_packages.installed(CACHE) if set(asked.sides) - {table.OURS} else None
+    rows: dict[str, dict[str, load.Measured]] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        ours = stack.enter_context(Ours(Path(folder)))
-        sides: list[Side] = [ours]
+        prices = limits.measure(Path(folder), threads=asked.threads) if asked.limits else None
+        prepared = run.prepared(asked.sides, Path(folder), threads=asked.threads, node=node)
+        sides = [stack.enter_context(one) for one in prepared]
         os.sched_setaffinity(0, LOAD_CORES)
-        stack.enter_context(profiled(arguments.profile, ours.server_pid))
-        lines = [table.HEADING]
-        for row in rows:
-            found = measure(row, sides, arguments.operations or row.operations)
-            lines += [table.cells(table.Line(row.text, name, measured)) for name, measured in found.items()]
-            print(table.text([lines[0], *lines[-len(sides) :]]), flush=True)
-        print("\n" + table.text(lines))
+        stack.enter_context(run.profiled(asked.profile, sides[0].server_pid))
+        for row in asked.rows:
+            rows[row.name] = run.measure(row, sides, asked.operations or row.operations)
+            print(table.plain([table.MEASURED, *table.measured(row.text, rows[row.name])], table.WORDS), flush=True)
+    command = " ".join(["python -m benchmarks.provider", *sys.argv[1:]])
+    result = report.Result(rows, prices, node, command, time.monotonic() - started)
+    print("\n" + report.plain(result))
+    if asked.write:
+        report.write(result)
+        print(f"\nWritten: {report.DOCUMENT.relative_to(ROOT)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Ended before the end; everything that was started is ended too.")
+    except node_packages.NodeError as error:
+        sys.exit(str(error))

@@ -19,15 +19,15 @@ from joserfc.jwk import ECKey
 from benchmarks.provider import identity_provider
 from benchmarks.provider.processes import DATABASE_CORE, LOAD_CORES, SERVER_CORE, on_core, pin
 from benchmarks.provider.relying_party import read_metadata
-from benchmarks.provider.sides import CONNECTIONS, ID_TOKEN_ALGS, REDIRECT_URI, Service
+from benchmarks.provider.sides import CLAIMS, CONNECTIONS, ID_TOKEN_ALGS, REDIRECT_URI, Service
 from benchmarks.provider.wire import Answer, Browser, Connection, WireError
 from tests import factories
 from tests.installation import Installation, free_port
 from unternehmenskonto.db import db
+from unternehmenskonto.demo.forking import end_with_parent
 from unternehmenskonto.provider.models import Consent
 from unternehmenskonto.settings import ROOT
 
-CLAIMS = ("org_company_name", "org_street", "org_zip_code", "org_city", "given_name", "family_name")
 THREADS = 4
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
@@ -138,6 +138,7 @@ class Ours:
             self._idp = subprocess.Popen(
                 [*command, self._installation.base_url, str(self._folder / "identity-provider")],
                 cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=end_with_parent,
             )  # fmt: skip
         ends_at = time.monotonic() + START_SECONDS
         while True:

@@ -13,6 +13,8 @@ OPENID = "openid"
 OFFLINE = "openid offline_access"
 ID_TOKEN_ALGS = ("RS256", "ES256")
 HOST = "127.0.0.1"
+#: What userinfo tells.
+CLAIMS = ("org_company_name", "org_street", "org_zip_code", "org_city", "given_name", "family_name")
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 import json
 import socket
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 TIMEOUT_SECONDS = 30.0
 READ_BYTES = 65_536
+#: A connection that nobody used for so long may be closed from the other side: take a new one.
+IDLE_SECONDS = 2.0
 BODY_BEGINS = b"\r\n\r\n"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -48,6 +51,7 @@ class Connection:
         self._address = (host, port)
         self._host = f"{host}:{port}"
         self._socket: socket.socket | None = None
+        self._used_at = 0.0
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         """Send a GET."""
@@ -68,11 +72,15 @@ class Connection:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if method == "POST":
             lines.append(f"Content-Length: {len(body)}")
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self.close()
         if self._socket is None:
             self._socket = socket.create_connection(self._address, TIMEOUT_SECONDS)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall("\r\n".join(lines).encode() + BODY_BEGINS + body)
-        return self._read()
+        answer = self._read()
+        self._used_at = time.monotonic()
+        return answer
 
     def _read(self) -> Answer:
         data = b""
