@@ -80,6 +80,8 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
 }
 #: Addresses with a variable part that answer with a redirect or a file; their own tests open them.
 NOT_PAGES = (
+    "/fristen/<uuid:message_id>/kalender.ics",
+    "/kalender/",
     "/static/",
     "/oauth/register/",
     "/sprache/",

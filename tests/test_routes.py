@@ -39,12 +39,17 @@ GET       /dienste  public
 GET       /dienste/<slug>  public
 GET       /fristen  permission mailbox.read
 GET       /fristen/<uuid:message_id>  permission mailbox.read
+GET       /fristen/<uuid:message_id>/kalender.ics  permission mailbox.read
+GET POST  /fristen/kalender  permission mailbox.read
+POST      /fristen/kalender/erneuern  permission mailbox.read
+POST      /fristen/kalender/widerrufen  permission mailbox.read
 GET       /healthz/live  public
 GET       /healthz/ready  public
 POST      /oauth/abmelden  public
 GET POST  /oauth/authorize  public
 GET POST  /oauth/end-session  public
 POST      /oauth/introspect  public
+GET       /kalender/<secret>.ics  public
 GET       /oauth/jwks  public
 POST      /oauth/register  public
 DELETE GET PUT /oauth/register/<client_id>  public

@@ -2,11 +2,12 @@
 
 from flask import Flask
 
-from unternehmenskonto.mailbox.watch import due, views
+from unternehmenskonto.mailbox.watch import calendar_views, due, views
 from unternehmenskonto.mailbox.watch import models as models
 
 
 def init_app(app: Flask) -> None:
     """Register the pages, and what other pages of the mailbox show of them."""
     app.register_blueprint(views.bp)
+    app.register_blueprint(calendar_views.bp)
     app.jinja_env.globals["due_soon"] = due.count_soon

@@ -4,8 +4,9 @@ from datetime import date
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import DateField
-from wtforms.validators import DataRequired, ValidationError
+from wtforms import DateField, RadioField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
+from wtforms.validators import DataRequired, InputRequired, ValidationError
 
 from unternehmenskonto.web import show_date
 
@@ -37,3 +38,23 @@ class DayForm(FlaskForm):
                     )
                 )
             )
+
+
+class FeedForm(FlaskForm):
+    """What the personal calendar address tells."""
+
+    detail = RadioField(
+        _l("Was soll der Kalender zeigen?"),
+        choices=[
+            SelectChoice("dates", _l("Nur Fristen: Tag und Behörde")),
+            SelectChoice("subjects", _l("Mit Betreff: Tag, Behörde und Betreff des Bescheids")),
+        ],
+        default="dates",
+        description=_l("Wer Ihren Kalender sehen darf, sieht auch das. Der Text der Bescheide steht nie darin."),
+        validators=[InputRequired(_l("Wählen Sie, was der Kalender zeigen soll."))],
+    )
+    language = RadioField(
+        _l("Sprache der Einträge"),
+        choices=[SelectChoice("de", "Deutsch"), SelectChoice("en", "English")],
+        validators=[InputRequired(_l("Wählen Sie eine Sprache."))],
+    )
