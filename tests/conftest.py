@@ -3,7 +3,7 @@
 import base64
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from unternehmenskonto import create_app, keys
-from unternehmenskonto.db import db
+from unternehmenskonto.db import ALONE, db, run_in_session
 from unternehmenskonto.demo.database import EmbeddedPostgres
+from unternehmenskonto.provider.clients import EXTENSION as CLIENTS
 from unternehmenskonto.settings import Settings
 
 pytest_plugins = ("tests.browser",)
@@ -87,12 +88,22 @@ def connection(session_app: Flask) -> Iterator[Connection]:
         transaction.rollback()
 
 
+def run_in_savepoint(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Run the statement and commit, as far as anything is committed inside the test's transaction."""
+    rows = run_in_session(statement, parameters)
+    db.session.commit()
+    return rows
+
+
 @pytest.fixture
 def app(session_app: Flask, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The application inside the test's transaction; what it commits is a savepoint."""
     factory = sessionmaker(bind=connection, join_transaction_mode="create_savepoint")
     session = scoped_session(factory)
     monkeypatch.setattr(db, "session", session)
+    # What would be a transaction of its own has to see what the test has written.
+    monkeypatch.setitem(session_app.extensions, ALONE, run_in_savepoint)
+    session_app.extensions[CLIENTS].clear()
     ring = session_app.extensions["key_ring"]
     if ring is not None:
         # Read anew, without decrypting the keys again: that takes a third of a second.

@@ -27,7 +27,7 @@ from unternehmenskonto import (
 def create_app(configuration: settings.Settings | None = None) -> Flask:
     """Return the application; a table of contents of its parts. Raises SettingsError for unsafe settings."""
     configuration = configuration or settings.load_settings()
-    app = Flask(
+    app = web.Application(
         __name__,
         root_path=str(settings.ROOT / "unternehmenskonto"),
         template_folder=str(settings.ROOT / "templates"),

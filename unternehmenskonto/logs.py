@@ -60,6 +60,8 @@ def _begin() -> None:
 def _end(response: Response) -> Response:
     bound = structlog.contextvars.get_contextvars()
     response.headers[REQUEST_ID_HEADER] = bound.get("request_id", "")
+    if not logging.getLogger().isEnabledFor(logging.INFO):
+        return response
     # The rule, not the path: ids and search words stay out of the log.
     log.info(
         "request",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import Flask
+from flask import Flask, current_app
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
@@ -12,12 +12,14 @@ from tests.provider.party import Party, query_of
 from unternehmenskonto import keys
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
+from unternehmenskonto.provider.clients import EXTENSION as CLIENTS
 
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect the SQL sent meanwhile, without the savepoints of the tests."""
+    """Collect the SQL sent meanwhile, without the savepoints of the tests; no client is known from before."""
     found: list[str] = []
+    current_app.extensions[CLIENTS].clear()
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
@@ -42,10 +44,10 @@ def test_statements_of_a_flow(app: Flask, client: FlaskClient, member: Membershi
         tokens = party.exchange(software, code).get_json()
     with statements() as userinfo:
         party.userinfo(software, tokens["access_token"])
-    # session, client, agreement, pseudonyms; grant, code, audit event
-    assert len(authorize) == 7, authorize
-    # client; code and grant in one; audit event
-    assert len(token) == 3, token
+    # session, client, agreement; grant, code and audit event in one
+    assert len(authorize) == 4, authorize
+    # client; code, grant and audit event in one
+    assert len(token) == 2, token
     # grant; membership and service in one; audit event
     assert len(userinfo) == 3, userinfo
 
@@ -73,7 +75,7 @@ def test_one_more_for_a_person_of_several_companies_however_many(client: FlaskCl
     with statements() as found:
         assert "code" in query_of(party.authorize(client))
     # all memberships; which of them this service got in this session
-    assert len(found) == 9, found
+    assert len(found) == 6, found
 
 
 def test_metadata_costs_no_statement(client: FlaskClient) -> None:
@@ -82,3 +84,14 @@ def test_metadata_costs_no_statement(client: FlaskClient) -> None:
         with statements() as found:
             assert client.get(path).status_code == 200
         assert found == []
+
+
+def test_a_client_is_read_once_in_a_while(client: FlaskClient, member: Membership) -> None:
+    party = Party()
+    party.code(client)
+    with time_machine.travel(0, tick=False) as clock, statements() as found:
+        party.code(client)
+        party.code(client)
+        clock.shift(CLIENT_SECONDS)
+        party.code(client)
+    assert sum("FROM online_services" in statement for statement in found) == 2, found

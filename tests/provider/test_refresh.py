@@ -270,8 +270,8 @@ def test_statements_of_a_refresh(app: Flask, client: FlaskClient, member: Member
     keys.public_keys()
     with statements() as found:
         assert refresh(party, software, token).status_code == 200
-    # client; token spent with grant, membership, right and agreement in one; successor; audit event
-    assert len(found) == 4, found
+    # client; token spent with grant, membership, right and agreement, successor and audit event in one
+    assert len(found) == 2, found
 
 
 def test_an_access_token_or_code_is_no_refresh_token(client: FlaskClient, member: Membership) -> None:

@@ -6,12 +6,11 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, select, update
-from sqlalchemy.orm import aliased, contains_eager
+from sqlalchemy import ColumnElement, select, update
 
 from unternehmenskonto import audit, keys
 from unternehmenskonto.companies.models import Membership
-from unternehmenskonto.db import db, new_id, now
+from unternehmenskonto.db import db, new_id, now, run
 from unternehmenskonto.errors import NotFound
 from unternehmenskonto.login.devices import UNKNOWN, Device
 from unternehmenskonto.login.models import LoginSession
@@ -21,6 +20,27 @@ from unternehmenskonto.settings import get_settings
 TOKEN_BYTES = 32
 #: A request notes "was here" at most so often: reading pages must not write a row each time.
 SEEN_INTERVAL = timedelta(minutes=1)
+
+#: The conditions are those of living().
+_ACTOR = """
+    SELECT s.id AS session_id, s.assurance_level, s.auth_time, s.amr, s.created_at, s.last_seen_at,
+        m.id AS membership_id, m.company_id, m.person_id, m.roles, c.name AS company_name,
+        p.title, p.given_name, p.family_name,
+        EXISTS (
+            SELECT FROM memberships o WHERE o.person_id = m.person_id AND o.ended_at IS NULL AND o.id <> m.id
+        ) AS has_other_companies
+    FROM login_sessions s
+    JOIN memberships m ON m.id = s.membership_id
+    JOIN companies c ON c.id = m.company_id
+    JOIN people p ON p.id = m.person_id
+    WHERE s.token_hash = %(token_hash)s AND s.ended_at IS NULL AND m.ended_at IS NULL
+        AND s.created_at > %(created_after)s AND s.last_seen_at > %(seen_after)s
+"""
+#: Skips a locked row: another request of the same browser is noting the same thing right now.
+_NOTE_SEEN = """
+    UPDATE login_sessions SET last_seen_at = %(moment)s
+    WHERE id IN (SELECT id FROM login_sessions WHERE id = %(session_id)s FOR UPDATE SKIP LOCKED)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,23 +89,34 @@ def load_actor(token: str) -> Actor | None:
 
     Rights and membership are read at each request, so that taking them away acts at once.
     """
-    moment = now()
-    other = aliased(Membership)
-    has_others = exists().where(
-        other.person_id == Membership.person_id, other.ended_at.is_(None), other.id != Membership.id
+    moment, settings = now(), get_settings()
+    rows = run(
+        _ACTOR,
+        {
+            "token_hash": digest(token),
+            "created_after": moment - settings.session_absolute,
+            "seen_after": moment - settings.session_idle,
+        },
     )
-    row = db.session.execute(
-        select(LoginSession, has_others)
-        .join(LoginSession.membership)
-        .options(contains_eager(LoginSession.membership))
-        .where(LoginSession.token_hash == digest(token), *living(moment))
-    ).first()
-    if row is None:
+    if not rows:
         return None
-    session: LoginSession = row[0]
-    if session.last_seen_at < moment - SEEN_INTERVAL:
-        _note_seen(session.id, moment)
-    return _actor(session, has_other_companies=row[1])
+    found = rows[0]
+    if found.last_seen_at < moment - SEEN_INTERVAL:
+        run(_NOTE_SEEN, {"session_id": found.session_id, "moment": moment})
+    return Actor(
+        person_id=found.person_id,
+        person_name=" ".join(part for part in (found.title, found.given_name, found.family_name) if part),
+        company_id=found.company_id,
+        company_name=found.company_name,
+        membership_id=found.membership_id,
+        session_id=found.session_id,
+        assurance_level=found.assurance_level,
+        auth_time=found.auth_time,
+        amr=tuple(found.amr),
+        roles=frozenset(found.roles),
+        has_other_companies=found.has_other_companies,
+        session_ends_at=found.created_at + settings.session_absolute,
+    )
 
 
 def living(moment: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -166,36 +197,5 @@ def upstream_id_token(session: LoginSession) -> str | None:
     return keys.unseal(session.sealed_id_token, context=_context(session.id)).decode()
 
 
-def _note_seen(session_id: uuid.UUID, moment: datetime) -> None:
-    """Skip a locked row: another request of the same browser is noting the same thing right now."""
-    free = (
-        select(LoginSession.id).where(LoginSession.id == session_id).with_for_update(skip_locked=True, of=LoginSession)
-    )
-    db.session.execute(
-        update(LoginSession)
-        .where(LoginSession.id.in_(free))
-        .values(last_seen_at=moment)
-        .execution_options(synchronize_session=False)
-    )
-
-
 def _context(session_id: uuid.UUID) -> str:
     return f"upstream id token {session_id}"
-
-
-def _actor(session: LoginSession, *, has_other_companies: bool) -> Actor:
-    membership = session.membership
-    return Actor(
-        person_id=membership.person_id,
-        person_name=membership.person.name,
-        company_id=membership.company_id,
-        company_name=membership.company.name,
-        membership_id=membership.id,
-        session_id=session.id,
-        assurance_level=session.assurance_level,
-        auth_time=session.auth_time,
-        amr=tuple(session.amr),
-        roles=frozenset(membership.roles),
-        has_other_companies=has_other_companies,
-        session_ends_at=session.created_at + get_settings().session_absolute,
-    )

@@ -181,7 +181,6 @@ def _file(chunks: Iterator[bytes], *, name: str, media_type: str, length: int) -
     response.headers["Content-Length"] = str(length)
     response.headers["Content-Disposition"] = content_disposition(name)
     response.headers["Content-Security-Policy"] = FILE_POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 

@@ -19,24 +19,30 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from flask import request
 from joserfc import jws
 from joserfc.errors import JoseError
-from sqlalchemy.dialects.postgresql import insert
 
 from unternehmenskonto import audit
-from unternehmenskonto.db import db
-from unternehmenskonto.provider import client_keys
+from unternehmenskonto.db import run
+from unternehmenskonto.provider import client_keys, throttle
 from unternehmenskonto.provider.clients import Client, find_client, is_secret
 from unternehmenskonto.provider.limits import (
     ASSERTION_SECONDS,
     CLOCK_TOLERANCE_SECONDS,
     MAXIMUM_JTI_CHARACTERS,
     MAXIMUM_KID_CHARACTERS,
+    REFUSED_CLIENT_LIMIT,
+    REFUSED_CLIENTS_LIMIT,
 )
-from unternehmenskonto.provider.models import UsedAssertion
 from unternehmenskonto.settings import get_settings
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_TYPS = ("", "jwt", "client-authentication+jwt")
 REFUSED = "The client could not be authenticated. Check client_id, the registered method and the credential."
+
+
+_USE_ONCE = """
+    INSERT INTO provider_used_assertions (service, jti_hash, expires_at)
+    VALUES (%(service)s, %(jti_hash)s, %(expires_at)s) ON CONFLICT DO NOTHING RETURNING service
+"""
 
 
 class _Refused(Exception):
@@ -56,27 +62,24 @@ def authenticate(headers: Mapping[str, str], form: Mapping[str, str]) -> Client:
     """Return the client that proved itself.
 
     Raises InvalidRequestError for two proofs at once or contradicting names (RFC 6749 2.3), else
-    InvalidClientError with status 401.
+    InvalidClientError with status 401; TooManyRequests where somebody was refused too often.
     """
     proof = read_proof(headers, form)
+    address = str(request.remote_addr)
+    guess = (address, hashlib.sha256(proof.client_id.encode(errors="replace")).hexdigest())
+    throttle.check(REFUSED_CLIENTS_LIMIT, "refused clients", address)
+    throttle.check(REFUSED_CLIENT_LIMIT, "refused client", *guess)
     client = find_client(proof.client_id)
     try:
         _check(client, proof)
     except _Refused as error:
+        throttle.count(REFUSED_CLIENTS_LIMIT, "refused clients", address)
+        throttle.count(REFUSED_CLIENT_LIMIT, "refused client", *guess)
         service = client.client_id if client else "unknown"
         audit.record("client.refused", by=f"client:{service}", service=service, reason=str(error))
         raise InvalidClientError(description=REFUSED, status_code=401) from None
     assert client is not None  # noqa: S101 - _check refuses None
     return client
-
-
-def claimed_client() -> str:
-    """Return from where which client is claimed, as a key for counting refusals; nothing is checked yet."""
-    try:
-        name = read_proof(dict(request.headers), request.form).client_id
-    except InvalidRequestError:
-        name = ""
-    return f"{request.remote_addr}|{hashlib.sha256(name.encode(errors='replace')).hexdigest()}"
 
 
 def read_proof(headers: Mapping[str, str], form: Mapping[str, str]) -> Proof:
@@ -220,10 +223,10 @@ def _is_time(value: object) -> TypeGuard[float]:
 
 def _use_once(client: Client, jti: str, expires: int) -> None:
     """Insert or refuse; of parallel uses the database lets one pass."""
-    row = insert(UsedAssertion).values(
-        service=client.client_id,
-        jti_hash=hashlib.sha256(jti.encode()).digest(),
-        expires_at=datetime.fromtimestamp(expires + CLOCK_TOLERANCE_SECONDS, UTC),
-    )
-    if db.session.execute(row.on_conflict_do_nothing().returning(UsedAssertion.service)).first() is None:
+    used = {
+        "service": client.client_id,
+        "jti_hash": hashlib.sha256(jti.encode()).digest(),
+        "expires_at": datetime.fromtimestamp(expires + CLOCK_TOLERANCE_SECONDS, UTC),
+    }
+    if not run(_USE_ONCE, used):
         raise _Refused("jti_used")

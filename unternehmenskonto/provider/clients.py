@@ -2,17 +2,19 @@
 
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import load_only
+from flask import Flask, current_app
+from sqlalchemy import event
 
 from unternehmenskonto.catalogue.claims import STANDARD_SCOPES
 from unternehmenskonto.catalogue.models import OnlineService
-from unternehmenskonto.db import db
+from unternehmenskonto.db import run
+from unternehmenskonto.provider.limits import CLIENT_SECONDS
 
 DELIVERY_SCOPE = "mailbox.deliver"
 OPENID_SCOPE = "openid"
@@ -25,20 +27,12 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", 
 DEFAULT_AUTH_METHOD = "client_secret_basic"
 DEFAULT_ID_TOKEN_ALG = "RS256"  # noqa: S105 - an algorithm
 
-_COLUMNS = load_only(
-    OnlineService.slug,
-    OnlineService.name,
-    OnlineService.authority,
-    OnlineService.client,
-    OnlineService.sector,
-    OnlineService.claims,
-    OnlineService.is_enabled,
-    OnlineService.is_mailbox_sender,
-    OnlineService.start_url,
-    OnlineService.fingerprint,
-)
-#: Made once: SQLAlchemy then finds its compiled form without looking at it anew.
-_BY_SLUG = select(OnlineService).where(OnlineService.slug == bindparam("slug")).options(_COLUMNS)
+#: Under this name the application keeps client_id -> when it was read, client.
+EXTENSION = "clients"
+_BY_SLUG = """
+    SELECT slug, name, authority, client, sector, claims, is_enabled, is_mailbox_sender, start_url, fingerprint
+    FROM online_services WHERE slug = %(slug)s
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,15 +168,38 @@ def is_secret(given: str, expected_sha256: object) -> bool:
     return hmac.compare_digest(found.encode(), expected.lower().encode())
 
 
+def init_app(app: Flask) -> None:
+    """Start without having read any client."""
+    app.extensions[EXTENSION] = {}
+
+
 def find_client(client_id: str | None) -> Client | None:
-    """Return the enabled client of this name; None if there is none. One query."""
+    """Return the enabled client of this name; None if there is none. At most one query in CLIENT_SECONDS."""
     if not client_id:
         return None
-    return client_of(db.session.scalar(_BY_SLUG, {"slug": client_id}))
+    read: dict[str, tuple[float, Client]] = current_app.extensions[EXTENSION]
+    known = read.get(client_id)
+    if known is not None and time.monotonic() - known[0] < CLIENT_SECONDS:
+        return known[1]
+    rows = run(_BY_SLUG, {"slug": client_id})
+    client = client_of(rows[0]) if rows else None
+    if client is not None:
+        read[client_id] = time.monotonic(), client
+    else:
+        read.pop(client_id, None)
+    return client
 
 
-def client_of(service: OnlineService | None) -> Client | None:
-    """Return the client side of a catalogue entry; None if it has none or is switched off."""
+@event.listens_for(OnlineService, "after_update")
+@event.listens_for(OnlineService, "after_delete")
+def _forget(_mapper: object, _connection: object, service: OnlineService) -> None:
+    """Let this process see at once what it has changed itself."""
+    if current_app:
+        current_app.extensions[EXTENSION].pop(service.slug, None)
+
+
+def client_of(service: Any) -> Client | None:
+    """Return the client side of a catalogue entry or its row; None if it has none or is switched off."""
     if service is None or not service.is_enabled or not service.client:
         return None
     return Client(

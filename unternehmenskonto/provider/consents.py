@@ -3,12 +3,12 @@
 import uuid
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from unternehmenskonto import audit
 from unternehmenskonto.catalogue.models import OnlineService
-from unternehmenskonto.db import db, new_id, now
+from unternehmenskonto.db import db, new_id, now, run
 from unternehmenskonto.errors import NotFound
 from unternehmenskonto.provider import backchannel, revoking
 from unternehmenskonto.provider.models import Consent, Grant
@@ -16,17 +16,16 @@ from unternehmenskonto.provider.models import Consent, Grant
 #: The newest sessions are told; a session lives half a day, older ones are long over at the service too.
 MAXIMUM_TOLD_SESSIONS = 50
 
-_LIVING = select(Consent.claims).where(
-    Consent.membership_id == bindparam("membership_id"),
-    Consent.service == bindparam("service"),
-    Consent.withdrawn_at.is_(None),
-)
+_LIVING = """
+    SELECT claims FROM provider_consents
+    WHERE membership_id = %(membership_id)s AND service = %(service)s AND withdrawn_at IS NULL
+"""
 
 
 def covers(*, membership_id: uuid.UUID, service: str, claims: Iterable[str]) -> bool:
     """Tell whether a living agreement contains every claim named. One query."""
-    given = db.session.scalar(_LIVING, {"membership_id": membership_id, "service": service})
-    return given is not None and set(claims) <= set(given)
+    rows = run(_LIVING, {"membership_id": membership_id, "service": service})
+    return bool(rows) and set(claims) <= set(rows[0].claims)
 
 
 def give(

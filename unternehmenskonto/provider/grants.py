@@ -9,11 +9,11 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as ClientCredentialsEngine
 
 from unternehmenskonto import audit
-from unternehmenskonto.db import now
+from unternehmenskonto.db import run
 from unternehmenskonto.provider import codes, encryption, refresh, tokens
-from unternehmenskonto.provider.clients import DELIVERY_SCOPE, OFFLINE_SCOPE, OPENID_SCOPE, Client
+from unternehmenskonto.provider.clients import DELIVERY_SCOPE, OPENID_SCOPE, Client
+from unternehmenskonto.provider.grant_facts import GrantFacts
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS
-from unternehmenskonto.provider.models import Grant
 from unternehmenskonto.provider.parameters import InvalidTarget
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
@@ -40,14 +40,8 @@ class AuthorizationCodeGrant(CodeEngine):
         for name in needed:
             if not form.get(name):
                 raise InvalidRequestError(f"{name} is missing.")
-        redeemed = codes.redeem(form["code"], client_id=client.client_id)
-        if (
-            redeemed is None
-            or redeemed.expires_at <= now()
-            or redeemed.grant.revoked_at is not None
-            or redeemed.redirect_uri != form["redirect_uri"]
-            or not codes.is_proven(form.get("code_verifier"), redeemed.code_challenge)
-        ):
+        redeemed = codes.redeem(form, client)
+        if redeemed is None:
             raise InvalidGrantError(BAD_CODE)
         self.request.authorization_code = redeemed
 
@@ -57,9 +51,8 @@ class AuthorizationCodeGrant(CodeEngine):
         redeemed: codes.RedeemedCode = self.request.authorization_code
         grant = redeemed.grant
         answer = _answer(grant, client, scope=grant.scope, nonce=redeemed.nonce, to=self.recipient)
-        if OFFLINE_SCOPE in grant.scope.split():
-            answer["refresh_token"] = refresh.issue(grant)
-        _record(client, grant.scope, self.GRANT_TYPE, company_id=grant.company_id)
+        if redeemed.refresh_token is not None:
+            answer["refresh_token"] = redeemed.refresh_token
         return 200, answer, []
 
 
@@ -89,7 +82,6 @@ class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
         scope = " ".join(self.asked) or self.grant.scope
         answer = _answer(self.grant, client, scope=scope, nonce=None, to=self.recipient)
         answer["refresh_token"] = self.successor
-        _record(client, scope, self.GRANT_TYPE, company_id=self.grant.company_id)
         return 200, answer, []
 
 
@@ -118,7 +110,14 @@ class ClientCredentialsGrant(ClientCredentialsEngine):
             "expires_in": ACCESS_TOKEN_SECONDS,
             "scope": DELIVERY_SCOPE,
         }
-        _record(client, DELIVERY_SCOPE, self.GRANT_TYPE)
+        event = audit.parameters(
+            "token.issued",
+            by=f"client:{client.client_id}",
+            service=client.client_id,
+            scope=DELIVERY_SCOPE,
+            grant_type=self.GRANT_TYPE,
+        )
+        run(audit.RECORD, event)
         return 200, answer, []
 
 
@@ -129,7 +128,7 @@ def _check_resource(form: Mapping[str, str], audience: str) -> None:
 
 
 def _answer(
-    grant: Grant, client: Client, *, scope: str, nonce: str | None, to: encryption.Recipient | None
+    grant: GrantFacts, client: Client, *, scope: str, nonce: str | None, to: encryption.Recipient | None
 ) -> dict[str, Any]:
     """Return access token and, for the scope openid, ID token, closed if it is closed for somebody."""
     access_token = tokens.access_token_for_grant(grant, scope)
@@ -143,8 +142,3 @@ def _answer(
         signed = tokens.id_token(grant, client, nonce=nonce, access_token=access_token)
         answer["id_token"] = encryption.close(signed, to, is_token=True) if to else signed
     return answer
-
-
-def _record(client: Client, scope: str, grant_type: str, **more: Any) -> None:
-    by = f"client:{client.client_id}"
-    audit.record("token.issued", by=by, service=client.client_id, scope=scope, grant_type=grant_type, **more)

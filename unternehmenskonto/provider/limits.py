@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from limits import parse
+
 #: FAPI 2.0 Security Profile 5.3.2.1: 60 seconds at most.
 CODE_LIFETIME = timedelta(seconds=60)
 #: TR-03172 A3.5.08: self-contained tokens live five minutes at most.
@@ -32,6 +34,9 @@ JWKS_BYTES = 64 * 1024
 JWKS_KEYS = 20
 MINIMUM_RSA_BITS = 2048
 
+#: A registration that another process has changed acts here after this.
+CLIENT_SECONDS = 1
+
 MAXIMUM_PARAMETERS = 40
 MAXIMUM_VALUE_CHARACTERS = 2048
 #: Values that are long by nature.
@@ -53,14 +58,14 @@ REQUEST_OBJECT_SECONDS = 3600
 SECTOR_BYTES = 64 * 1024
 REGISTRATION_BYTES = 64 * 1024
 #: Requests of one address that make us fetch a registered request_uri.
-REQUEST_URI_LIMIT = "30 per minute"
+REQUEST_URI_LIMIT = parse("30 per minute")
 
 #: Requests of one address that have to wait for a person: each is a row until somebody answers.
-WAITING_REQUESTS_LIMIT = "120 per minute"
+WAITING_REQUESTS_LIMIT = parse("120 per minute")
 #: Refused client authentications of one address, and of one address for one client. There is no limit for a
 #: client as a whole: with it anybody could lock out a service, and no secret of 256 bit is ever guessed.
-REFUSED_CLIENTS_LIMIT = "60 per minute"
-REFUSED_CLIENT_LIMIT = "20 per minute"
+REFUSED_CLIENTS_LIMIT = parse("60 per minute")
+REFUSED_CLIENT_LIMIT = parse("20 per minute")
 #: Logouts of one address that a service asked for and that were refused or need a question; true ones are free,
 #: because a whole office leaves at five.
 LOGOUTS_LIMIT = "60 per minute"

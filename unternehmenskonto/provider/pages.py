@@ -11,10 +11,10 @@ from unternehmenskonto.db import db
 from unternehmenskonto.errors import AppError
 from unternehmenskonto.login import actions as login
 from unternehmenskonto.permissions import Actor
-from unternehmenskonto.provider import claims, codes, consents, interactions, responses, steps
+from unternehmenskonto.provider import claims, codes, consents, interactions, responses, steps, throttle
 from unternehmenskonto.provider.authorize import AuthorizeRequest, Recipient
 from unternehmenskonto.provider.clients import OFFLINE_SCOPE
-from unternehmenskonto.provider.limits import INTERACTION_LIFETIME, OFFLINE_LIFETIME
+from unternehmenskonto.provider.limits import INTERACTION_LIFETIME, OFFLINE_LIFETIME, WAITING_REQUESTS_LIMIT
 from unternehmenskonto.provider.models import Interaction
 from unternehmenskonto.provider.responses import AuthorizeError
 from unternehmenskonto.provider.steps import Choice, Decision, Step
@@ -34,6 +34,7 @@ def proceed(
     if decision.step is Step.CODE:
         return _send_code(checked, _present(actor), _present(decision.choice), interaction)
     if name is None or interaction is None:
+        throttle.count(WAITING_REQUESTS_LIMIT, "waiting", str(request.remote_addr))
         name = interactions.begin(checked, session_id=actor.session_id if actor else None)
         if decision.step is not Step.LOGIN:
             return _in_language(checked, responses.redirect(PROCEED_PATH + name))
@@ -54,11 +55,6 @@ def _in_language(checked: AuthorizeRequest, response: Response) -> Response:
             secure=not get_settings().is_local,
         )
     return response
-
-
-def is_waiting(response: Response) -> bool:
-    """Tell whether the answer to an authorization request made somebody wait, and a row for it."""
-    return response.headers.get("Location", "").startswith((PROCEED_PATH, "/anmelden"))
 
 
 def answer(checked: AuthorizeRequest, name: str, interaction: Interaction) -> ResponseReturnValue:

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidScopeError
-from sqlalchemy import ARRAY, Text, and_, bindparam, cast, exists, func, insert, select, update
+from sqlalchemy import ARRAY, Text, and_, bindparam, cast, exists, func, select, update
 
 from unternehmenskonto import audit
 from unternehmenskonto.companies.models import Membership
-from unternehmenskonto.db import Base, db, now
+from unternehmenskonto.db import db, now, run
 from unternehmenskonto.provider import revoking
 from unternehmenskonto.provider.clients import Client
+from unternehmenskonto.provider.grant_facts import COLUMNS as GRANT_COLUMNS
+from unternehmenskonto.provider.grant_facts import GrantFacts
 from unternehmenskonto.provider.limits import OFFLINE_IDLE, REFRESH_GRACE
 from unternehmenskonto.provider.models import Consent, Grant, RefreshToken, digest
 from unternehmenskonto.provider.steps import RIGHTFUL_ROLES
@@ -46,21 +48,32 @@ IS_LIVING = and_(
     ),
 )
 _MINE = and_(RefreshToken.token_hash == bindparam("hash"), RefreshToken.service == bindparam("client"))
-_NEW = insert(Base.metadata.tables[RefreshToken.__tablename__])
-_ROTATE = (
-    update(RefreshToken)
-    .where(
-        _MINE,
-        RefreshToken.used_at.is_(None),
-        RefreshToken.issued_at > bindparam("oldest"),
-        Grant.id == RefreshToken.grant_id,
-        IS_LIVING,
-        _IS_ASKED_SUBSET,
+#: Spend the token, store its successor and record it, all at once.
+_ROTATE = f"""
+    WITH spent AS (
+        UPDATE provider_refresh_tokens t SET used_at = %(moment)s, successor = %(masked)s
+        FROM provider_grants g JOIN memberships m ON m.id = g.membership_id
+        WHERE t.token_hash = %(hash)s AND t.service = %(client)s AND t.used_at IS NULL AND t.issued_at > %(oldest)s
+            AND g.id = t.grant_id AND g.revoked_at IS NULL AND g.offline_until > %(moment)s
+            AND m.ended_at IS NULL AND m.roles && %(rightful)s::varchar[]
+            AND string_to_array(g.scope, ' ') @> %(asked)s::text[]
+            AND EXISTS (
+                SELECT FROM provider_consents c
+                WHERE c.membership_id = g.membership_id AND c.service = g.service AND c.withdrawn_at IS NULL
+            )
+        RETURNING {", ".join(f"g.{name}" for name in GRANT_COLUMNS.split(", "))}
+    ), stored AS (
+        INSERT INTO provider_refresh_tokens (token_hash, grant_id, service, issued_at)
+        SELECT %(new_hash)s, id, service, %(moment)s FROM spent
+    ), recorded AS (
+        INSERT INTO {audit.COLUMNS}
+        SELECT %(audit_id)s::uuid, %(audit_at)s::timestamptz, %(audit_event)s, %(audit_by)s, company_id,
+            %(audit_fields)s::jsonb || jsonb_build_object('scope', coalesce(%(scope)s::text, scope)),
+            %(audit_request_id)s
+        FROM spent
     )
-    .values(used_at=bindparam("moment"), successor=bindparam("masked"))
-    .returning(Grant)
-    .execution_options(synchronize_session=False)
-)
+    SELECT * FROM spent
+"""  # noqa: S608 - made of constants
 _LIVING = select(Grant, RefreshToken.issued_at).where(
     _MINE,
     RefreshToken.used_at.is_(None),
@@ -77,24 +90,28 @@ _STATE = (
 )
 
 
-def issue(grant: Grant) -> str:
-    """Return the first refresh token of a grant."""
-    raw = secrets.token_bytes(TOKEN_BYTES)
-    return _store(raw, grant.id, grant.service)
-
-
-def rotate(token: str, client: Client, *, scope: Collection[str]) -> tuple[Grant, str]:
-    """Spend the token; return its grant and the successor.
+def rotate(token: str, client: Client, *, scope: Collection[str]) -> tuple[GrantFacts, str]:
+    """Spend the token; return its grant and the successor. One statement.
 
     scope is what the request asks for, empty for all of the grant. Raises InvalidScopeError, which spends
     nothing, or InvalidGrantError; a replay revokes the grant.
     """
     raw, moment = secrets.token_bytes(TOKEN_BYTES), now()
+    successor = _text(raw)
     known = {**_key(token, client), "asked": list(scope), "moment": moment}
-    grant = db.session.scalar(_ROTATE, {**known, "oldest": moment - OFFLINE_IDLE, "masked": _mask(token, raw)})
-    if grant is not None:
-        return grant, _store(raw, grant.id, client.client_id)
-    return _again(token, known)
+    values = {
+        **known,
+        "oldest": moment - OFFLINE_IDLE,
+        "masked": _mask(token, raw),
+        "rightful": sorted(RIGHTFUL_ROLES),
+        "new_hash": digest(successor),
+        "scope": " ".join(scope) or None,
+        **audit.parameters(
+            "token.issued", by=f"client:{client.client_id}", service=client.client_id, grant_type="refresh_token"
+        ),
+    }
+    rows = run(_ROTATE, values)
+    return (rows[0], successor) if rows else _again(token, known)
 
 
 @dataclass(frozen=True)
@@ -133,7 +150,7 @@ def forget_successors() -> None:
     )
 
 
-def _again(token: str, known: dict[str, object]) -> tuple[Grant, str]:
+def _again(token: str, known: dict[str, object]) -> tuple[GrantFacts, str]:
     """Answer for a token that is not there to be spent: twice at once, replayed, or no longer good."""
     row = db.session.execute(_STATE, known).first()
     if row is None:
@@ -158,13 +175,6 @@ def _end_family(grant: Grant) -> None:
 
 def _key(token: str, client: Client) -> dict[str, object]:
     return {"hash": digest(token), "client": client.client_id}
-
-
-def _store(raw: bytes, grant_id: uuid.UUID, service: str) -> str:
-    token = _text(raw)
-    row = {"token_hash": digest(token), "grant_id": grant_id, "service": service, "issued_at": now()}
-    db.session.execute(_NEW, row)
-    return token
 
 
 def _text(raw: bytes) -> str:

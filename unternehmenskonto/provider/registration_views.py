@@ -18,7 +18,7 @@ def _is_refused(response: Response) -> bool:
 
 @bp.post(registration.REGISTER_PATH)
 @csrf.exempt
-@limiter.limit(REFUSED_CLIENTS_LIMIT, deduct_when=_is_refused)
+@limiter.limit(str(REFUSED_CLIENTS_LIMIT), deduct_when=_is_refused)
 @public
 def register() -> Response:
     """Register a client (RFC 7591 3.1)."""
@@ -30,7 +30,7 @@ def register() -> Response:
 
 @bp.route(f"{registration.REGISTER_PATH}/<client_id>", methods=["GET", "PUT", "DELETE"])
 @csrf.exempt
-@limiter.limit(REFUSED_CLIENTS_LIMIT, deduct_when=_is_refused)
+@limiter.limit(str(REFUSED_CLIENTS_LIMIT), deduct_when=_is_refused)
 @public
 def configure(client_id: str) -> Response:
     """Read, replace or end a registration by its own token (RFC 7592 2)."""

@@ -12,9 +12,9 @@ from unternehmenskonto.companies import assurance
 from unternehmenskonto.db import new_id
 from unternehmenskonto.provider.claims import ORG_SUB
 from unternehmenskonto.provider.clients import Client
+from unternehmenskonto.provider.grant_facts import GrantFacts
 from unternehmenskonto.provider.hints import ID_TOKEN_TYP
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS, ID_TOKEN_SECONDS
-from unternehmenskonto.provider.models import Grant
 from unternehmenskonto.settings import get_settings
 
 ACCESS_TOKEN_ALG = "ES256"  # noqa: S105 - an algorithm
@@ -38,7 +38,7 @@ def audiences() -> tuple[str, ...]:
     return userinfo_audience(), api_audience()
 
 
-def access_token_for_grant(grant: Grant, scope: str) -> str:
+def access_token_for_grant(grant: GrantFacts, scope: str) -> str:
     """Return a token that reads the claims of this grant for five minutes; scope is the grant's or less."""
     more: dict[str, Any] = {
         GRANT_CLAIM: grant.id.hex,
@@ -71,7 +71,7 @@ def _access_token(*, client_id: str, sub: str, audience: str, scope: str, more: 
     return keys.sign(claims, use="token", alg=ACCESS_TOKEN_ALG, typ=ACCESS_TOKEN_TYP)
 
 
-def id_token(grant: Grant, client: Client, *, nonce: str | None, access_token: str) -> str:
+def id_token(grant: GrantFacts, client: Client, *, nonce: str | None, access_token: str) -> str:
     """Return the proof of this login: protocol facts and pseudonyms, no identity data.
 
     The token travels through browsers as id_token_hint; names and addresses are read at userinfo.

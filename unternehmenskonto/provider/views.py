@@ -1,14 +1,15 @@
 """The addresses that clients call or send browsers to."""
 
+from functools import cache
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, render_template, request
 from flask.typing import ResponseReturnValue
+from limits import RateLimitItem, RateLimitItemPerMinute
 
 from unternehmenskonto.permissions import Actor, public
 from unternehmenskonto.provider import (
     authorize,
-    client_authentication,
     interactions,
     logout,
     metadata,
@@ -17,16 +18,14 @@ from unternehmenskonto.provider import (
     request_objects,
     responses,
     server,
+    throttle,
     token_state,
     userinfo,
 )
 from unternehmenskonto.provider.limits import (
     LOGOUTS_LIMIT,
     METADATA_SECONDS,
-    REFUSED_CLIENT_LIMIT,
-    REFUSED_CLIENTS_LIMIT,
     REQUEST_URI_LIMIT,
-    WAITING_REQUESTS_LIMIT,
 )
 from unternehmenskonto.settings import get_settings
 from unternehmenskonto.web import csrf, limiter
@@ -34,31 +33,19 @@ from unternehmenskonto.web import csrf, limiter
 bp = Blueprint("provider", __name__)
 
 AUTHORIZE_PATH = "/oauth/authorize"
-
-
-def _is_refused(response: Response) -> bool:
-    return response.status_code == 401
-
-
-#: Guessing is bounded over all endpoints at which clients prove themselves.
-by_address = limiter.shared_limit(REFUSED_CLIENTS_LIMIT, scope="refused clients", deduct_when=_is_refused)
-by_client = limiter.shared_limit(
-    REFUSED_CLIENT_LIMIT,
-    scope="refused client",
-    key_func=client_authentication.claimed_client,
-    deduct_when=_is_refused,
+BOUND_HERE = frozenset(
+    f"provider.{name}" for name in ("discovery", "jwks", "authorize_request", "token", "introspect", "revoke", "claims")
 )
+
+
 by_logout = limiter.shared_limit(
     LOGOUTS_LIMIT, scope="end session", deduct_when=lambda response: response.status_code != 303
 )
 
 
-def _account() -> str:
-    return f"person:{g.actor.person_id}"
-
-
-def _account_limit() -> str:
-    return f"{get_settings().account_logins_per_minute} per minute"
+def is_bound_here() -> bool:
+    """Tell whether the endpoint bounds its callers itself, or needs no bound (throttle.py)."""
+    return request.endpoint in BOUND_HERE
 
 
 @bp.get("/.well-known/openid-configuration")
@@ -78,13 +65,11 @@ def jwks() -> Response:
 
 @bp.route(AUTHORIZE_PATH, methods=["GET", "POST"])
 @csrf.exempt
-@limiter.limit(WAITING_REQUESTS_LIMIT, deduct_when=pages.is_waiting)
-@limiter.limit(_account_limit, key_func=_account, exempt_when=lambda: g.get("actor") is None)
-@limiter.limit(REQUEST_URI_LIMIT, exempt_when=lambda: "request_uri" not in request.values)
 @public
 def authorize_request() -> ResponseReturnValue:
     """Begin a login at a service (OpenID Connect Core 3.1.2)."""
     found = parameters.authorize_parameters(request)
+    _bound(found)
     to = authorize.recipient(found)
     try:
         checked = authorize.check(to)
@@ -96,6 +81,20 @@ def authorize_request() -> ResponseReturnValue:
         return pages.proceed(checked)
     except responses.AuthorizeError as error:
         return pages.refuse(to, error)
+
+
+def _bound(found: parameters.Parameters) -> None:
+    """Hold the limits of account and address; raises TooManyRequests."""
+    actor: Actor | None = g.get("actor")
+    if actor is not None:
+        throttle.count(_account_limit(get_settings().account_logins_per_minute), f"person:{actor.person_id}")
+    if "request_uri" in found.values:
+        throttle.count(REQUEST_URI_LIMIT, "request uri", str(request.remote_addr))
+
+
+@cache
+def _account_limit(logins: int) -> RateLimitItem:
+    return RateLimitItemPerMinute(logins)
 
 
 @bp.route("/oauth/weiter/<name>", methods=["GET", "POST"])
@@ -116,8 +115,6 @@ def proceed(name: str) -> ResponseReturnValue:
 
 @bp.post("/oauth/token")
 @csrf.exempt
-@by_address
-@by_client
 @public
 def token() -> Response:
     """Exchange a code, or give an authority its token (RFC 6749 3.2)."""
@@ -126,8 +123,6 @@ def token() -> Response:
 
 @bp.post("/oauth/introspect")
 @csrf.exempt
-@by_address
-@by_client
 @public
 def introspect() -> Response:
     """Tell a client about its own token (RFC 7662 2)."""
@@ -136,8 +131,6 @@ def introspect() -> Response:
 
 @bp.post("/oauth/revoke")
 @csrf.exempt
-@by_address
-@by_client
 @public
 def revoke() -> Response:
     """End the grant behind a client's own token (RFC 7009 2)."""

@@ -1,0 +1,39 @@
+"""What tokens are made of: the columns of a grant, as hot paths read them without loading an object."""
+
+import uuid
+from datetime import datetime
+from typing import Protocol
+
+#: The columns of GrantFacts, for a SELECT.
+COLUMNS = (
+    "id, company_id, membership_id, service, session_id, sub, org_sub, scope, claims, assurance_level, amr, auth_time"
+)
+
+
+class GrantFacts(Protocol):
+    """A Grant, or a row with these columns of it."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def company_id(self) -> uuid.UUID: ...
+    @property
+    def membership_id(self) -> uuid.UUID: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def session_id(self) -> uuid.UUID: ...
+    @property
+    def sub(self) -> str: ...
+    @property
+    def org_sub(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def claims(self) -> list[str]: ...
+    @property
+    def assurance_level(self) -> str: ...
+    @property
+    def amr(self) -> list[str]: ...
+    @property
+    def auth_time(self) -> datetime: ...
