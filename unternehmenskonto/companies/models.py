@@ -59,6 +59,11 @@ class CompanyIdentifier(Base):
     company: Mapped[Company] = relationship(back_populates="identifiers")
 
 
+def full_name(title: str | None, given_name: str, family_name: str) -> str:
+    """Return the three as they are written."""
+    return " ".join(part for part in (title, given_name, family_name) if part)
+
+
 class Person(Base):
     """The natural person at the keyboard, whatever companies they act for."""
 
@@ -77,7 +82,7 @@ class Person(Base):
     @property
     def name(self) -> str:
         """Return title, given name and family name as they are written."""
-        return " ".join(part for part in (self.title, self.given_name, self.family_name) if part)
+        return full_name(self.title, self.given_name, self.family_name)
 
 
 class Membership(Base):

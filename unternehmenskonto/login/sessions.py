@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, select, update
 
 from unternehmenskonto import audit, keys
-from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.companies.models import Membership, full_name
 from unternehmenskonto.db import db, new_id, now, run
 from unternehmenskonto.errors import NotFound
 from unternehmenskonto.login.devices import UNKNOWN, Device
@@ -105,7 +105,7 @@ def load_actor(token: str) -> Actor | None:
         run(_NOTE_SEEN, {"session_id": found.session_id, "moment": moment})
     return Actor(
         person_id=found.person_id,
-        person_name=" ".join(part for part in (found.title, found.given_name, found.family_name) if part),
+        person_name=full_name(found.title, found.given_name, found.family_name),
         company_id=found.company_id,
         company_name=found.company_name,
         membership_id=found.membership_id,

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select
 
 from unternehmenskonto.catalogue.claims import STANDARD_SCOPES
 from unternehmenskonto.companies import assurance, identifiers, subjects
-from unternehmenskonto.companies.models import CompanyIdentifier, Membership, PairwiseSubject
+from unternehmenskonto.companies.models import PairwiseSubject, full_name
 from unternehmenskonto.db import db
 from unternehmenskonto.provider.clients import OFFLINE_SCOPE, Client
 from unternehmenskonto.web import show_date, show_datetime
@@ -41,35 +41,44 @@ class Subjects:
     org_sub: str
 
 
-Source = Callable[[Membership], Any]
+def _true(value: Any) -> bool | None:
+    """Return True or nothing: "not proved" would be an answer about somebody's diligence."""
+    return True if value else None
+
+
+#: Takes a row of holders.py.
+Source = Callable[[Any], Any]
 
 #: Claim -> where it comes from. Pseudonyms, numbers and facts of the login are made in values().
 _SOURCES: dict[str, Source] = {
-    "org_company_name": lambda m: m.company.name,
-    "org_legal_form_code": lambda m: m.company.legal_form_code,
-    "org_legal_form_text": lambda m: m.company.legal_form_text,
-    "org_register_number": lambda m: m.company.register_number,
-    "org_register_type": lambda m: m.company.register_type,
-    "org_register_court": lambda m: m.company.register_court,
-    "org_street": lambda m: m.company.street,
-    "org_building": lambda m: m.company.building,
-    "org_zip_code": lambda m: m.company.zip_code,
-    "org_city": lambda m: m.company.city,
-    "org_city_district": lambda m: m.company.city_district,
-    "org_address_addition": lambda m: m.company.address_addition,
-    "org_country": lambda m: m.company.country,
-    "elster_datenkranz_typ": lambda m: m.company.datenkranz_type,
-    "name": lambda m: m.person.full_name or m.person.name,
-    "title": lambda m: m.person.title,
-    "given_name": lambda m: m.person.given_name,
-    "family_name": lambda m: m.person.family_name,
-    "birthdate": lambda m: m.person.date_of_birth and m.person.date_of_birth.isoformat(),
-    "email": lambda m: m.email,
-    # Told when it is known to be so, else left out: "not proved" would be an answer about somebody's diligence.
-    "email_verified": lambda m: (m.email is not None and m.email == m.verified_email) or None,
-    "phone_number": lambda m: m.phone_number,
-    "phone_number_verified": lambda m: (m.phone_number is not None and m.is_phone_verified) or None,
-    "address": lambda m: m.address,
+    "org_company_name": lambda h: h.company_name,
+    "org_legal_form_code": lambda h: h.company_legal_form_code,
+    "org_legal_form_text": lambda h: h.company_legal_form_text,
+    "org_register_number": lambda h: h.company_register_number,
+    "org_register_type": lambda h: h.company_register_type,
+    "org_register_court": lambda h: h.company_register_court,
+    "org_street": lambda h: h.company_street,
+    "org_building": lambda h: h.company_building,
+    "org_zip_code": lambda h: h.company_zip_code,
+    "org_city": lambda h: h.company_city,
+    "org_city_district": lambda h: h.company_city_district,
+    "org_address_addition": lambda h: h.company_address_addition,
+    "org_country": lambda h: h.company_country,
+    "elster_datenkranz_typ": lambda h: h.company_datenkranz_type,
+    "name": lambda h: h.person_full_name or full_name(h.person_title, h.person_given_name, h.person_family_name),
+    "title": lambda h: h.person_title,
+    "given_name": lambda h: h.person_given_name,
+    "family_name": lambda h: h.person_family_name,
+    "birthdate": lambda h: h.person_date_of_birth and h.person_date_of_birth.isoformat(),
+    "email": lambda h: h.membership_email,
+    "email_verified": lambda h: (
+        (h.membership_email is not None and h.membership_email == h.membership_verified_email) or None
+    ),
+    "phone_number": lambda h: h.membership_phone_number,
+    "phone_number_verified": lambda h: (
+        (h.membership_phone_number is not None and h.membership_is_phone_verified) or None
+    ),
+    "address": lambda h: h.membership_address,
 }
 #: Claim -> scheme of the number (companies/identifiers.py).
 _NUMBERS = {"org_wid": identifiers.W_IDNR, "org_vat_id": identifiers.VAT_ID}
@@ -123,19 +132,21 @@ def to_agree(names: Iterable[str], scope: str) -> list[str]:
     return [*names, *offline]
 
 
-def values(names: Iterable[str], *, membership: Membership, pseudonyms: Subjects, login: Login) -> dict[str, Any]:
-    """Return claim -> value for the names given; what the account does not know is left out (Core 5.3.2)."""
-    wanted = list(names)
-    numbers = _numbers(membership.company_id, wanted)
+def values(names: Iterable[str], *, holder: Any, org_sub: str, login: Login) -> dict[str, Any]:
+    """Return claim -> value for the names given; what the account does not know is left out (Core 5.3.2).
+
+    holder is a row of holders.py.
+    """
+    numbers = holder.numbers or {}
     facts: dict[str, Any] = {
-        ORG_SUB: pseudonyms.org_sub,
+        ORG_SUB: org_sub,
         "acr": assurance.eidas_uri(login.assurance_level),
         "auth_time": int(login.auth_time.timestamp()),
         "amr": list(login.amr),
         "trust_level_identification": assurance.elster_word(login.assurance_level),
-        **numbers,
+        **{name: numbers.get(scheme) for name, scheme in _NUMBERS.items()},
     }
-    found = {name: _SOURCES[name](membership) if name in _SOURCES else facts.get(name) for name in wanted}
+    found = {name: _SOURCES[name](holder) if name in _SOURCES else facts.get(name) for name in names}
     return {name: value for name, value in found.items() if value not in (None, "", [])}
 
 
@@ -195,15 +206,3 @@ def company_of_subject(client: Client, org_sub: str) -> uuid.UUID | None:
             PairwiseSubject.membership_id.is_(None),
         )
     )
-
-
-def _numbers(company_id: uuid.UUID, names: list[str]) -> dict[str, str]:
-    schemes = {_NUMBERS[name]: name for name in names if name in _NUMBERS}
-    if not schemes:
-        return {}
-    rows = db.session.execute(
-        select(CompanyIdentifier.scheme, CompanyIdentifier.value)
-        .where(CompanyIdentifier.company_id == company_id, CompanyIdentifier.scheme.in_(schemes))
-        .order_by(CompanyIdentifier.value.desc())
-    )
-    return {schemes[row.scheme]: row.value for row in rows}

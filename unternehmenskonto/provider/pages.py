@@ -6,12 +6,11 @@ from flask import Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from unternehmenskonto.catalogue.claims import label
-from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import AppError
 from unternehmenskonto.login import actions as login
 from unternehmenskonto.permissions import Actor
-from unternehmenskonto.provider import claims, codes, consents, interactions, responses, steps, throttle
+from unternehmenskonto.provider import claims, codes, consents, holders, interactions, responses, steps, throttle
 from unternehmenskonto.provider.authorize import AuthorizeRequest, Recipient
 from unternehmenskonto.provider.clients import OFFLINE_SCOPE
 from unternehmenskonto.provider.limits import INTERACTION_LIFETIME, OFFLINE_LIFETIME, WAITING_REQUESTS_LIMIT
@@ -121,9 +120,9 @@ def _show(checked: AuthorizeRequest, actor: Actor, decision: Decision) -> str:
 def _values(checked: AuthorizeRequest, actor: Actor, chosen: Choice) -> list[dict[str, str]]:
     """Return what would be passed on, in the registration's order: label, value as people read it, purpose."""
     client, proof = checked.client, _login(actor)
-    membership = db.session.get_one(Membership, chosen.membership_id)
     pseudonyms = claims.find_subjects(client, company_id=chosen.company_id, membership_id=chosen.membership_id)
-    found = claims.values(checked.claims, membership=membership, pseudonyms=pseudonyms, login=proof)
+    holder = holders.find(chosen.membership_id)
+    found = claims.values(checked.claims, holder=holder, org_sub=pseudonyms.org_sub, login=proof)
     return [
         {"label": label(name), "value": claims.shown(name, value, proof), "purpose": client.purposes[name]}
         for name, value in found.items()

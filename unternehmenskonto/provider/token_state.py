@@ -11,7 +11,16 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from flask import Request, Response
 
 from unternehmenskonto import keys
-from unternehmenskonto.provider import client_authentication, parameters, refresh, responses, revoking, tokens, userinfo
+from unternehmenskonto.provider import (
+    client_authentication,
+    holders,
+    parameters,
+    refresh,
+    responses,
+    revoking,
+    tokens,
+    userinfo,
+)
 from unternehmenskonto.provider.clients import Client
 from unternehmenskonto.settings import get_settings
 
@@ -80,8 +89,8 @@ def _own_access_token(client: Client, token: str) -> Mapping[str, Any]:
         return {}
     if tokens.GRANT_CLAIM not in content:
         return content
-    grant = userinfo.grant_of(content)
-    return content if grant is not None and userinfo.find_living(grant) is not None else {}
+    grant_id = userinfo.grant_id_of(content)
+    return content if grant_id is not None and holders.living_grant(grant_id) is not None else {}
 
 
 def _revoke(client: Client, token: str) -> None:
@@ -89,7 +98,6 @@ def _revoke(client: Client, token: str) -> None:
     if content and tokens.GRANT_CLAIM not in content:
         # RFC 7009 2.2.1: it is good for five minutes, and nothing stands behind it that could be ended.
         raise UnsupportedTokenType("A token of client credentials ends by itself within five minutes.")
-    grant = userinfo.grant_of(content) if content else None
-    grant_id = grant.id if grant else refresh.find_grant(token, client)
+    grant_id = userinfo.grant_id_of(content) or refresh.find_grant(token, client)
     if grant_id is not None:
         revoking.revoke_grant(grant_id, by=f"client:{client.client_id}", reason="revoked_by_client")

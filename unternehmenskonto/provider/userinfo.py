@@ -8,17 +8,11 @@ from typing import Any
 import orjson
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from flask import Request, Response
-from sqlalchemy import bindparam, select
 
 from unternehmenskonto import audit, keys
-from unternehmenskonto.catalogue.models import OnlineService
-from unternehmenskonto.companies.models import Membership
-from unternehmenskonto.db import db
-from unternehmenskonto.permissions import ROLES
-from unternehmenskonto.provider import claims, encryption, responses, tokens
-from unternehmenskonto.provider.clients import OPENID_SCOPE, Client, client_of
-from unternehmenskonto.provider.models import Grant
-from unternehmenskonto.provider.steps import PERMISSION
+from unternehmenskonto.db import run
+from unternehmenskonto.provider import claims, encryption, holders, responses, tokens
+from unternehmenskonto.provider.clients import OPENID_SCOPE, Client, find_client
 from unternehmenskonto.settings import get_settings
 
 #: Tells signed claims from ID tokens and access tokens, which have a typ of their own (RFC 8725 3.11).
@@ -26,12 +20,6 @@ USERINFO_TYP = "userinfo+jwt"
 NO_TOKEN = "Send the access token in the Authorization header."  # noqa: S105 - a sentence
 BAD_TOKEN = "The access token is expired, revoked or not meant for this address."  # noqa: S105 - a sentence
 NO_SCOPE = "The access token was asked for without the scope openid."
-
-_LIVING = (
-    select(Membership, OnlineService)
-    .join(OnlineService, OnlineService.slug == bindparam("service"))
-    .where(Membership.id == bindparam("membership_id"), Membership.ended_at.is_(None), OnlineService.is_enabled)
-)
 
 
 def respond(request: Request) -> Response:
@@ -43,14 +31,15 @@ def respond(request: Request) -> Response:
     if token is None:
         return responses.bearer_error(None, NO_TOKEN)
     content = _verify(token)
-    grant = grant_of(content)
-    found = find_living(grant) if grant else None
-    if grant is None or found is None:
+    grant_id = grant_id_of(content)
+    grant = holders.of_living_grant(grant_id) if grant_id else None
+    client = find_client(grant.service) if grant else None
+    if grant is None or client is None:
         return responses.bearer_error("invalid_token", BAD_TOKEN)
     scope = str(content.get("scope"))
     if OPENID_SCOPE not in scope.split():
         return responses.bearer_error("insufficient_scope", NO_SCOPE, status=403)
-    return _encode(grant, *found, scope=scope)
+    return _encode(grant, client, scope=scope)
 
 
 def _token(request: Request) -> str | None:
@@ -70,16 +59,13 @@ def _token(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _encode(grant: Grant, membership: Membership, service: OnlineService, *, scope: str) -> Response:
+def _encode(grant: Any, client: Client, *, scope: str) -> Response:
     """Return the claims as the registration wants them: plain, signed, encrypted, or both (Core 5.3.2)."""
-    client = client_of(service)
-    if client is None:
-        return responses.bearer_error("invalid_token", BAD_TOKEN)
     try:
         to = encryption.recipient(client, "userinfo")
     except InvalidRequestError as error:
         return responses.bearer_error("invalid_request", error.get_error_description(), status=400)
-    content = _disclose(grant, membership, client, scope=scope)
+    content = _disclose(grant, client, scope=scope)
     alg = client.registration.get("userinfo_signed_response_alg")
     if alg is None and to is None:
         return responses.as_json(content)
@@ -101,34 +87,24 @@ def _verify(token: str) -> dict[str, Any]:
         return {}
 
 
-def grant_of(content: Mapping[str, Any]) -> Grant | None:
-    """Return the grant that an access token names; None if there is none."""
+def grant_id_of(content: Mapping[str, Any]) -> uuid.UUID | None:
+    """Return the grant that an access token names; None if it names none."""
     try:
-        return db.session.get(Grant, uuid.UUID(hex=str(content.get(tokens.GRANT_CLAIM))))
+        return uuid.UUID(hex=str(content.get(tokens.GRANT_CLAIM)))
     except ValueError:
         return None
 
 
-def find_living(grant: Grant) -> tuple[Membership, OnlineService] | None:
-    """Return whose values these are and who asks; None if grant, membership, right or service has ended."""
-    if grant.revoked_at is not None:
-        return None
-    row = db.session.execute(_LIVING, {"membership_id": grant.membership_id, "service": grant.service}).first()
-    if row is None or not any(PERMISSION in ROLES.get(role, ()) for role in row[0].roles):
-        return None
-    return row[0], row[1]
-
-
-def _disclose(grant: Grant, membership: Membership, client: Client, *, scope: str) -> dict[str, Any]:
+def _disclose(grant: Any, client: Client, *, scope: str) -> dict[str, Any]:
     """Return the values that were granted, that the registration still allows and that the token's scope opens."""
     allowed = set(claims.allowed(client)) - claims.beyond(grant.claims, scope=grant.scope, narrowed=scope)
     found = claims.values(
         [name for name in grant.claims if name in allowed],
-        membership=membership,
-        pseudonyms=claims.Subjects(sub=grant.sub, org_sub=grant.org_sub),
+        holder=grant,
+        org_sub=grant.org_sub,
         login=claims.Login(assurance_level=grant.assurance_level, auth_time=grant.auth_time, amr=tuple(grant.amr)),
     )
-    audit.record(
+    event = audit.parameters(
         "claims.disclosed",
         by=f"client:{grant.service}",
         company_id=grant.company_id,
@@ -136,4 +112,5 @@ def _disclose(grant: Grant, membership: Membership, client: Client, *, scope: st
         claims=sorted(found),
         membership_id=grant.membership_id,
     )
+    run(audit.RECORD, event)
     return {"sub": grant.sub, **found}
