@@ -17,7 +17,7 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from unternehmenskonto import create_app, keys
-from unternehmenskonto.db import ALONE, db, run_in_session
+from unternehmenskonto.db import db, run_in_session
 from unternehmenskonto.demo.database import EmbeddedPostgres
 from unternehmenskonto.provider.clients import EXTENSION as CLIENTS
 from unternehmenskonto.settings import Settings
@@ -102,7 +102,7 @@ def app(session_app: Flask, connection: Connection, monkeypatch: pytest.MonkeyPa
     session = scoped_session(factory)
     monkeypatch.setattr(db, "session", session)
     # What would be a transaction of its own has to see what the test has written.
-    monkeypatch.setitem(session_app.extensions, ALONE, run_in_savepoint)
+    monkeypatch.setattr("unternehmenskonto.db.run_alone", run_in_savepoint)
     session_app.extensions[CLIENTS].clear()
     ring = session_app.extensions["key_ring"]
     if ring is not None:

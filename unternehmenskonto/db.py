@@ -2,14 +2,14 @@
 
 import select
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import uuid_utils.compat
-from flask import Flask, Response, current_app
+from flask import Flask, Response
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.pq import ExecStatus
@@ -29,8 +29,6 @@ CONNECT_ARGUMENTS = {
 }
 POOL_SIZE = 5
 POOL_WAIT_SECONDS = 2
-#: Under this name the application keeps what runs a statement as a transaction of its own.
-ALONE = "run_alone"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -96,7 +94,6 @@ def init_app(app: Flask, database_url: str) -> None:
         "pool_timeout": POOL_WAIT_SECONDS,
     }
     db.init_app(app)
-    app.extensions[ALONE] = _run_alone
     migrate.init_app(app, db, directory=str(app.extensions["migrations_dir"]), compare_type=True)
     app.after_request(_commit)
 
@@ -120,8 +117,7 @@ def run(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
     """
     if _has_begun():
         return run_in_session(statement, parameters)
-    alone: Callable[[str, Mapping[str, Any]], list[Any]] = current_app.extensions[ALONE]
-    return alone(statement, parameters)
+    return run_alone(statement, parameters)
 
 
 def _has_begun() -> bool:
@@ -135,7 +131,8 @@ def run_in_session(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
     return list(found.all()) if found.returns_rows else []
 
 
-def _run_alone(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+def run_alone(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Run the statement as a transaction of its own, on a connection of its own."""
     lent = db.engine.raw_connection()
     connection: Any = lent.dbapi_connection
     try:
