@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.provider import limits, load, node_packages, report, run, table
 from benchmarks.provider.ours import THREADS
-from benchmarks.provider.processes import LOAD_CORES
+from benchmarks.provider.processes import IS_POSSIBLE, LOAD_CORES
 from benchmarks.provider.scenarios import ROWS, Row
 from unternehmenskonto.settings import ROOT
 
@@ -60,6 +60,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Do what the command line says."""
     asked, started = parse(), time.monotonic()
+    if not IS_POSSIBLE:
+        sys.exit("This measurement needs Linux: it gives each process a core and reads its CPU clock.")
     signal.signal(signal.SIGTERM, end)
     node = node_packages.installed(CACHE) if set(asked.sides) - {table.OURS} else None
     rows: dict[str, dict[str, load.Measured]] = {}

@@ -1,14 +1,17 @@
 """Which core a process runs on, and the CPU time of a tree of processes."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 
+#: Only Linux lets a program say on which cores it runs, and reads the CPU clocks of others.
+IS_POSSIBLE = sys.platform == "linux"
 #: One core for the server under test, one for the database; the load shares the second where there are but two.
-CORES = tuple(sorted(os.sched_getaffinity(0)))
+CORES = tuple(sorted(os.sched_getaffinity(0))) if IS_POSSIBLE else (0,)
 SERVER_CORE = CORES[0]
 DATABASE_CORE = CORES[1 % len(CORES)]
 LOAD_CORES = CORES[2:] or (DATABASE_CORE,)
