@@ -91,6 +91,8 @@ def connection(session_app: Flask) -> Iterator[Connection]:
 def run_in_savepoint(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
     """Run the statement and commit, as far as anything is committed inside the test's transaction."""
     rows = run_in_session(statement, parameters)
+    for row in rows[:1]:
+        assert len(set(row._fields)) == len(row._fields), "the named tuples of psycopg refuse that"
     db.session.commit()
     return rows
 

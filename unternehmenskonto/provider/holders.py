@@ -4,19 +4,23 @@ import uuid
 from typing import Any
 
 from unternehmenskonto.companies import identifiers
-from unternehmenskonto.companies.models import Company, Membership, Person
 from unternehmenskonto.db import run
 from unternehmenskonto.provider import grant_facts
 from unternehmenskonto.provider.grant_facts import GrantFacts
 from unternehmenskonto.provider.steps import RIGHTFUL_ROLES
 
-#: Prefix of the columns in a row -> table and what is read of it: company_name, person_title, membership_email …
+#: Prefix of the columns in a row, alias of their table, what is read of it: company_name, person_title …
 _READ = (
-    ("company", "c", Company.__table__.columns.keys()),
-    ("person", "p", Person.__table__.columns.keys()),
-    ("membership", "m", Membership.__table__.columns.keys()),
+    (
+        "company",
+        "c",
+        "name legal_form_code legal_form_text register_number register_type register_court street building zip_code"
+        " city city_district address_addition country datenkranz_type",
+    ),
+    ("person", "p", "title given_name family_name full_name date_of_birth"),
+    ("membership", "m", "email verified_email phone_number is_phone_verified address"),
 )
-_COLUMNS = ", ".join(f"{alias}.{name} AS {prefix}_{name}" for prefix, alias, names in _READ for name in names)
+_COLUMNS = ", ".join(f"{alias}.{name} AS {prefix}_{name}" for prefix, alias, names in _READ for name in names.split())
 _GRANT = ", ".join(f"g.{name}" for name in grant_facts.COLUMNS.split(", "))
 #: Scheme -> number; of several numbers of one scheme the first in order.
 _NUMBERS = """(
