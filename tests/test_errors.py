@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from tests.factories import csrf_token
 from tests.page_checks import faults
 from tests.probes import SECRET_DETAIL, app_with_probes
 from unternehmenskonto import errors
@@ -173,3 +174,29 @@ def test_oauth_client_gets_an_oauth_error(client: FlaskClient) -> None:
     assert answer.status_code == 405
     assert answer.json is not None
     assert answer.json["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_a_browser_without_cookies_is_told_what_to_do(app: Flask, language: str) -> None:
+    browser = app.test_client(use_cookies=False)
+    spoken = {"Accept-Language": language}
+    token = csrf_token(browser, "/anmelden")
+    answer = browser.post("/anmelden/demo-zertifikat", data={"csrf_token": token, "note": "geheim"}, headers=spoken)
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (400, "no-store")
+    assert faults(answer.text, language=language) == []
+    for words in {"de": ("Cookies sind nötig", "Erlauben Sie"), "en": ("Cookies are needed", "Allow cookies")}[
+        language
+    ]:
+        assert words in answer.text
+    assert "geheim" not in answer.text
+    assert REFERENCE.search(answer.text)
+
+
+def test_an_outdated_form_is_another_matter(app: Flask) -> None:
+    browser = app.test_client()
+    csrf_token(browser, "/anmelden")
+    for token in ("x", csrf_token(app.test_client(), "/anmelden")):
+        answer = browser.post("/anmelden/demo-zertifikat", data={"csrf_token": token})
+        assert answer.status_code == 400
+        assert "Dieses Formular gilt nicht mehr" in answer.text
+        assert faults(answer.text) == []

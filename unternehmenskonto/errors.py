@@ -2,6 +2,8 @@
 
     AppError                 status, code, public sentence; the private detail goes to the log only
     ├── InvalidInput   400   with the faulty fields
+    │   ├── CookiesMissing   the browser sends none, so no form can work
+    │   └── FormOutdated     the form's token is not this browser's, or too old
     ├── SignInRequired 401
     ├── Forbidden      403
     ├── NotFound       404   also for another company's object
@@ -25,6 +27,7 @@ from urllib.parse import urlencode
 import structlog
 from flask import Flask, Response, jsonify, make_response, redirect, render_template, request
 from flask_babel import lazy_gettext as _l
+from flask_wtf.csrf import CSRFError
 from psycopg.errors import LockNotAvailable, QueryCanceled
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -46,6 +49,8 @@ class AppError(Exception):
     status = 500
     code = "internal_error"
     sentence: Any = _l("Etwas ist schiefgegangen. Bitte versuchen Sie es noch einmal.")
+    #: The page that people see.
+    template = "error.html"
 
     def __init__(self, sentence: Any = None, *, code: str | None = None, detail: str = "", **members: Any) -> None:
         super().__init__(detail or code or self.code)
@@ -60,6 +65,24 @@ class InvalidInput(AppError):
     status = 400
     code = "invalid_input"
     sentence = _l("Die Eingabe ist unvollständig oder fehlerhaft. Bitte prüfen Sie die genannten Angaben.")
+
+
+class CookiesMissing(InvalidInput):
+    code = "cookies_missing"
+    sentence = _l(
+        "Ihr Browser hat unser Cookie nicht mitgeschickt. Ohne Cookies können Sie sich hier nicht anmelden "
+        "und nichts absenden."
+    )
+    template = "cookies_missing.html"
+
+
+class FormOutdated(InvalidInput):
+    code = "form_outdated"
+    sentence = _l(
+        "Dieses Formular gilt nicht mehr: Es war zu lange offen, oder Sie haben sich inzwischen neu angemeldet. "
+        "Es wurde nichts geändert."
+    )
+    template = "form_outdated.html"
 
 
 class SignInRequired(AppError):
@@ -138,6 +161,7 @@ def reference() -> str:
 def init_app(app: Flask) -> None:
     """Answer every error in the form its caller understands."""
     app.register_error_handler(AppError, _app_error)
+    app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(PoolTimeout, _database_error)
     app.register_error_handler(DBAPIError, _database_error)
@@ -150,6 +174,11 @@ def _app_error(error: AppError) -> Response:
     if isinstance(error, SignInRequired) and _answer() is _page:
         return _to_sign_in() if request.method in ("GET", "HEAD") else _session_over()
     return answer(error)
+
+
+def _csrf_error(_error: CSRFError) -> Response:
+    """Say why a form cannot be taken. What was typed is not offered anew: a foreign site may have typed it."""
+    return _app_error(FormOutdated() if request.cookies else CookiesMissing())
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -222,7 +251,7 @@ def _oauth(error: AppError) -> Response:
 
 
 def _page(error: AppError) -> Response:
-    html = render_template("error.html", error=error, status=error.status, reference=reference())
+    html = render_template(error.template, error=error, status=error.status, reference=reference())
     return make_response(html)
 
 

@@ -5,6 +5,7 @@ context with one commit; it must bear running twice, because a killed worker's j
 """
 
 import asyncio
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -26,7 +27,10 @@ RETRY_SECONDS = (5, 30, 120, 300, 900, *([3600] * 72))
 HEARTBEAT_SECONDS = 5
 #: A worker that has not shown a sign of life for so long is dead; its jobs are taken over.
 DEAD_AFTER_SECONDS = 20
-CONCURRENCY = 4
+#: Jobs that call services wait for servers of others; their own places keep them from holding all the rest up.
+CALLS = "calls"
+#: Queue -> how many of its jobs run at a time in one worker process.
+PLACES = {"default": 4, CALLS: 2}
 
 _connector = procrastinate.SyncPsycopgConnector()
 queue = procrastinate.App(connector=_connector)
@@ -47,8 +51,8 @@ class Backoff(procrastinate.BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": RETRY_SECONDS[job.attempts]})
 
 
-def job(name: str, *, cron: str | None = None) -> Callable[[Function], Function]:
-    """Register the function as a job; with cron it runs by itself at those times (UTC).
+def job(name: str, *, cron: str | None = None, places: str = "default") -> Callable[[Function], Function]:
+    """Register the function as a job; with cron it runs by itself at those times (UTC), in one of the PLACES.
 
     A sixth field of the expression is the second.
     """
@@ -65,7 +69,7 @@ def job(name: str, *, cron: str | None = None) -> Callable[[Function], Function]
                 log.warning("job failed", task=name, attempt=context.job.attempts + 1, kind=type(error).__name__)
                 raise
 
-        task: Any = queue.task(name=name, pass_context=True, retry=Backoff())(run)
+        task: Any = queue.task(name=name, queue=places, pass_context=True, retry=Backoff())(run)
         if cron:
             queue.periodic(cron=cron)(task)
         _registered[name] = task
@@ -94,17 +98,41 @@ async def _work(app: Flask, until_empty: bool) -> None:
     connector = procrastinate.PsycopgConnector(conninfo=conninfo.render_as_string(hide_password=False))
     with queue.replace_connector(connector) as worker_queue:
         async with worker_queue.open_async():
-            await worker_queue.run_worker_async(
-                concurrency=CONCURRENCY,
+            await _fill_places(worker_queue, app, until_empty)
+            while until_empty and (await connector.execute_query_one_async(_DUE))["due"]:
+                await _fill_places(worker_queue, app, until_empty)
+
+
+async def _fill_places(worker_queue: procrastinate.App, app: Flask, until_empty: bool) -> None:
+    """Work every queue at once, each in its places; when one of them ends, so do the others."""
+    workers = [
+        asyncio.create_task(
+            worker_queue.run_worker_async(
+                queues=[name],
+                concurrency=places,
                 wait=not until_empty,
                 fetch_job_polling_interval=1.0,
                 shutdown_graceful_timeout=30,
                 update_heartbeat_interval=HEARTBEAT_SECONDS,
                 stalled_worker_timeout=DEAD_AFTER_SECONDS,
                 delete_jobs="successful",
-                install_signal_handlers=not until_empty,
+                install_signal_handlers=False,
                 additional_context={"flask": app},
             )
+        )
+        for name, places in PLACES.items()
+    ]
+    if until_empty:
+        await asyncio.gather(*workers)
+        return
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, workers[0].cancel)
+    await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+    for worker in workers:
+        worker.cancel()
+    for outcome in await asyncio.gather(*workers, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 def failed_jobs() -> list[dict[str, Any]]:
@@ -124,6 +152,10 @@ def take_over_stalled() -> int:
     return len(rows)
 
 
+_DUE = (
+    "SELECT EXISTS (SELECT FROM procrastinate_jobs"
+    " WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())) AS due"
+)
 _FAILED = db.text(
     "SELECT id, task_name AS task, args, attempts FROM procrastinate_jobs WHERE status = 'failed'"
     " ORDER BY id DESC LIMIT 200"

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from unternehmenskonto import audit, http, keys
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db, new_id, now
-from unternehmenskonto.jobs import defer, job
+from unternehmenskonto.jobs import CALLS, defer, job
 from unternehmenskonto.login.models import LoginSession
 from unternehmenskonto.provider import claims, tokens
 from unternehmenskonto.provider.clients import Client, find_client
@@ -98,7 +98,7 @@ def uri_of(client: Client) -> str | None:
     return client.registration.get("backchannel_logout_uri") or None
 
 
-@job("provider.tell_logout")
+@job("provider.tell_logout", places=CALLS)
 def tell_logout(*, service: str, session_id: str, membership_id: str, since: str) -> None:
     """Call the service; raises NotTold, so that the queue tries again, until TELL_FOR is over."""
     client = find_client(service)
