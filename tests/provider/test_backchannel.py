@@ -1,7 +1,6 @@
 """Back-channel logout towards services: every end of a session reaches them, none of them can hold it up."""
 
 import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -18,12 +17,11 @@ from werkzeug.serving import make_server
 
 from tests.factories import csrf_token, make_membership, make_person, sign_in
 from tests.provider.party import SIGNED_OUT_URI, Party, claims_of, hidden_fields
-from tests.worker import work_off
-from unternehmenskonto import http, jobs, keys
-from unternehmenskonto.audit import AuditEvent, AuditSeal
+from unternehmenskonto import keys
+from unternehmenskonto.audit import AuditEvent
 from unternehmenskonto.companies import actions as companies
 from unternehmenskonto.companies.models import Membership
-from unternehmenskonto.db import db, now, one_commit
+from unternehmenskonto.db import db, now
 from unternehmenskonto.demo.serving import QuietHandler
 from unternehmenskonto.login import actions as login
 from unternehmenskonto.login import sessions
@@ -95,13 +93,6 @@ def tell_all() -> int:
 def events(*names: str) -> list[tuple[str, dict[str, Any]]]:
     rows = db.session.scalars(select(AuditEvent).where(AuditEvent.event.in_(names)).order_by(AuditEvent.id))
     return [(row.event, row.fields) for row in rows]
-
-
-def has_sealed() -> bool:
-    """Tell whether the job that seals the audit log has run."""
-    found = db.session.scalar(select(AuditSeal.position).limit(1)) is not None
-    db.session.rollback()
-    return found
 
 
 def only_session() -> LoginSession:
@@ -359,71 +350,3 @@ def test_session_is_closed_once(client: FlaskClient, member: Membership, receive
     session_id = only_session().id
     assert [backchannel.close(session_id) for _ in range(2)] == [True, False]
     assert len(waiting()) == 1
-
-
-@pytest.mark.attack("hanging logout address")
-def test_hanging_services_leave_the_places_of_other_jobs_free(
-    fresh_app: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As many services hang as the worker has places in all: the rest of the work is done meanwhile."""
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 60)
-    receiver.wait.clear()
-    with fresh_app.app_context():
-        keys.ensure_keys()
-        client, membership = fresh_app.test_client(), make_membership()
-        sign_in(client, membership)
-        for _ in range(sum(jobs.PLACES.values())):
-            subscribed(receiver).code(client)
-        with one_commit():
-            backchannel.close(only_session().id)
-            jobs.defer("audit.seal")
-        worker = threading.Thread(target=work_off, args=(fresh_app,))
-        worker.start()
-        ends_at = time.monotonic() + 45
-        while not (sealed := has_sealed()) or len(receiver.tokens) < jobs.PLACES[jobs.CALLS]:
-            assert time.monotonic() < ends_at, (sealed, len(receiver.tokens))
-            time.sleep(0.05)
-        assert len(receiver.tokens) == jobs.PLACES[jobs.CALLS]
-        receiver.wait.set()
-        worker.join(30)
-        assert len(receiver.tokens) == sum(jobs.PLACES.values())
-
-
-@pytest.mark.attack("hanging logout address")
-def test_slow_service_holds_up_neither_person_nor_neighbour(
-    fresh_app: Flask, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Row 48: the receiver hangs; the sign-out answers at once, other services are told, the hanging one later."""
-    monkeypatch.setattr(http, "TOTAL_SECONDS", 60)
-    hanging, quick = receiver, Receiver()
-    hanging.wait.clear()
-    try:
-        with fresh_app.app_context():
-            keys.ensure_keys()
-            client = fresh_app.test_client()
-            slow, *others = [subscribed(hanging), *(subscribed(quick) for _ in range(3))]
-            membership = make_membership()
-            for parties in ([slow, *others], [slow]):
-                sign_in(client, membership)
-                for party in parties:
-                    party.code(client)
-                began = time.monotonic()
-                sign_out(client, membership)
-                assert time.monotonic() - began < 10
-            with one_commit():
-                jobs.defer("provider.notice_ended")
-            worker = threading.Thread(target=work_off, args=(fresh_app,))
-            worker.start()
-            ends_at = time.monotonic() + 45
-            while (len(quick.tokens), len(hanging.tokens)) < (3, 1) and time.monotonic() < ends_at:
-                time.sleep(0.05)
-            # The neighbours are told; one call to the hanging service is under way, and no second.
-            assert (len(quick.tokens), len(hanging.tokens)) == (3, 1)
-            hanging.wait.set()
-            worker.join(30)
-            with one_commit():
-                db.session.execute(text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'"))
-            work_off(fresh_app)
-            assert len(hanging.tokens) == 2
-    finally:
-        quick.close()
