@@ -43,12 +43,15 @@ class NodeSide:
     """
 
     own_scope = "mailbox.deliver"
+    #: node compiles what is used often, again and again better.
+    warm_up = 1.0
 
     def __init__(
         self, name: str, folder: Path, node: Node, *, has_database: bool = True, is_stored: bool = False
     ) -> None:
         self.name = name
         self._folder, self._node, self._is_stored = folder, node, is_stored
+        self.log_file = folder / "node.log"
         self._database = EmbeddedPostgres(folder / "postgres") if has_database else None
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
@@ -178,7 +181,7 @@ class NodeSide:
         settings = self._folder / "settings.json"
         settings.touch(mode=0o600)
         settings.write_text(json.dumps(self._settings()), encoding="utf-8")
-        with (self._folder / "node.log").open("wb") as log, on_core(SERVER_CORE):
+        with self.log_file.open("wb") as log, on_core(SERVER_CORE):
             self._process = subprocess.Popen(
                 [self._node.program, str(self._node.folder / "server.mjs"), str(settings)], cwd=self._node.folder,
                 env={**os.environ, "NODE_ENV": "production"}, stdout=log, stderr=subprocess.STDOUT,
@@ -192,6 +195,6 @@ class NodeSide:
                 return
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > ends_at:
-                    end = (self._folder / "node.log").read_text(errors="replace")[-1500:]
+                    end = self.log_file.read_text(errors="replace")[-1500:]
                     raise RuntimeError(f"node did not start:\n{end}") from None
                 time.sleep(0.1)

@@ -41,11 +41,13 @@ class Ours:
     """Start everything in `folder`; everything ends with the `with` block."""
 
     name = "ours"
+    warm_up = 0.25
     own_scope = "mailbox.deliver"
 
     def __init__(self, folder: Path, *, threads: int = THREADS) -> None:
         self._folder, self._threads = folder, threads
         self._installation = Installation(folder)
+        self.log_file = folder / "processes.log"
         self._idp: subprocess.Popen[bytes] | None = None
         self._idp_port = free_port()
         self.port = self._installation.port

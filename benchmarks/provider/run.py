@@ -16,8 +16,10 @@ from benchmarks.provider.ours import Ours
 from benchmarks.provider.relying_party import public_keys
 from benchmarks.provider.scenarios import Ground, Row
 from benchmarks.provider.sides import CONNECTIONS, Side
+from benchmarks.provider.wire import WireError
 
 ROUNDS = 3
+LOG_CHARACTERS = 4000
 
 
 def find_spy() -> str | None:
@@ -29,7 +31,7 @@ def find_spy() -> str | None:
 def measure(row: Row, sides: list[Side], operations: int) -> dict[str, load.Measured]:
     """Return what the row costs on each side; the sides take turns, so that a slow minute hits all of them.
 
-    The first round warms up and does not count: caches fill, node compiles what is used often.
+    The first round warms up and does not count.
     """
     found = {side.name: load.Measured() for side in sides}
     ready = {}
@@ -38,10 +40,20 @@ def measure(row: Row, sides: list[Side], operations: int) -> dict[str, load.Meas
         ready[side.name] = [row.make(Ground(side, keys, number)) for number in range(CONNECTIONS)]
     for part in range(ROUNDS + 1):
         for side in sides:
-            one = load.run(ready[side.name], operations // ROUNDS, server=side.server_pid, database=side.database_pid)
+            count = operations // ROUNDS if part else max(CONNECTIONS, int(operations * side.warm_up))
+            one = _loaded(side, ready[side.name], count)
             if part:
                 found[side.name].add(one)
     return found
+
+
+def _loaded(side: Side, operations: list[load.Operation], count: int) -> load.Measured:
+    """Put load on this side; a failure shows what its server wrote last."""
+    try:
+        return load.run(operations, count, server=side.server_pid, database=side.database_pid)
+    except (WireError, OSError):
+        print(side.log_file.read_text(encoding="utf-8", errors="replace")[-LOG_CHARACTERS:], file=sys.stderr)
+        raise
 
 
 def prepared(names: list[str], folder: Path, *, threads: int, node: Node | None) -> Iterator[Any]:

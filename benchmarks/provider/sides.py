@@ -1,6 +1,7 @@
 """What a server under test offers to the scenarios: where it is, who may use it, how a person logs in there."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -31,7 +32,11 @@ class Side(Protocol):
 
     #: As the tables call it.
     name: str
+    #: Operations that do not count, for each one that does.
+    warm_up: float
     port: int
+    #: What the server wrote.
+    log_file: Path
     #: Process ids whose trees are counted; no database: everything in memory.
     server_pid: int
     database_pid: int | None
