@@ -24,6 +24,8 @@ GET       /.well-known/openid-configuration  public
 GET       /.well-known/security.txt  public
 GET       /abgemeldet  public
 POST      /abmelden  public
+GET POST  /abwesenheit  permission mailbox.read
+POST      /abwesenheit/<uuid:absence_id>/entfernen  permission mailbox.read
 GET       /anmelden  public
 POST      /anmelden/<slug>  public
 POST      /anmelden/<slug>/abmeldung  public
@@ -40,6 +42,7 @@ GET       /dienste/<slug>  public
 GET       /fristen  permission mailbox.read
 GET       /fristen/<uuid:message_id>  permission mailbox.read
 GET       /fristen/<uuid:message_id>/kalender.ics  permission mailbox.read
+GET POST  /fristen/einstellungen  permission company.manage
 GET POST  /fristen/kalender  permission mailbox.read
 POST      /fristen/kalender/erneuern  permission mailbox.read
 POST      /fristen/kalender/widerrufen  permission mailbox.read

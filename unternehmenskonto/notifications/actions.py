@@ -1,8 +1,9 @@
 """Write notices into the outbox, send them, and tell which ones did not arrive."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 from sqlalchemy import select, text, true
@@ -14,6 +15,7 @@ from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import RETRY_SECONDS, defer, job
 from unternehmenskonto.notifications import email
 from unternehmenskonto.notifications.models import Notice
+from unternehmenskonto.web import LEGAL_TIME
 
 log = structlog.get_logger()
 
@@ -55,11 +57,45 @@ def notify_new_message(
         db.session.flush()
         _record_failure(nobody)
         return []
+    _write(notices)
+    return [notice.id for notice in notices]
+
+
+def notify_deadline(
+    *,
+    kind: str,
+    company_id: uuid.UUID,
+    message_id: uuid.UUID,
+    due_on: date,
+    occasion: str,
+    recipients: Iterable[tuple[Membership, str]],
+) -> None:
+    """Write a notice that something ends on `due_on` to each of the memberships with an address.
+
+    `kind` is deadline_reminder or deadline_cover; `occasion` tells several of one kind apart. Each recipient comes
+    with the name of the sender, which is empty for somebody who may not know it. Runs in the caller's transaction.
+    """
+    common = {"kind": kind, "company_id": company_id, "message_id": message_id, "due_on": due_on, "occasion": occasion}
+    _write(
+        [
+            Notice(**common, membership_id=one.id, address=one.email, sender=sender[:SENDER_LENGTH])
+            for one, sender in recipients
+            if one.email
+        ]
+    )
+
+
+def notify_no_reader(*, company_id: uuid.UUID, recipients: Iterable[Membership], occasion: str) -> None:
+    """Write a notice that nobody can read the mailbox to each of the memberships with an address."""
+    common = {"kind": "no_reader", "company_id": company_id, "occasion": occasion, "sender": ""}
+    _write([Notice(**common, membership_id=one.id, address=one.email) for one in recipients if one.email])
+
+
+def _write(notices: list[Notice]) -> None:
     db.session.add_all(notices)
     db.session.flush()
     for notice in notices:
         defer("notifications.send", notice_id=str(notice.id))
-    return [notice.id for notice in notices]
 
 
 @job("notifications.send")
@@ -72,6 +108,10 @@ def send_notice(notice_id: str) -> None:
     db.session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {TRANSACTION_MS:d}"))
     notice = db.session.scalar(select(Notice).where(Notice.id == uuid.UUID(notice_id)).with_for_update())
     if notice is None or notice.sent_at or notice.failed_at:
+        return
+    if notice.due_on is not None and notice.due_on < now().astimezone(LEGAL_TIME).date():
+        # The mail server was away until it was too late; a reminder now would only confuse.
+        _keep_failure(notice, email.SendingFailed("too_late", permanent=True))
         return
     try:
         email.send(email.compose(notice))

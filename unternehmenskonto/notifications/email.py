@@ -23,6 +23,8 @@ from unternehmenskonto.web import LEGAL_TIME, show_date
 ANSWER_SECONDS = 10
 CONVERSATION_SECONDS = 30
 SENDER_NAME = "Unternehmenskonto"
+#: Kinds of notices that do not tell of a new message, with the folder of their texts.
+TEMPLATES = {"deadline_reminder": "deadline", "deadline_cover": "deadline", "no_reader": "no_reader"}
 
 
 class SendingFailed(Exception):
@@ -45,15 +47,18 @@ def compose(notice: Notice) -> EmailMessage:
     message["To"] = _address(notice.address or "")
     message["From"] = Address(SENDER_NAME, addr_spec=settings.mail_from)
     with force_locale(membership.person.language if membership else "de"):
+        folder = f"email/{TEMPLATES.get(notice.kind, 'new_message')}"
         context = {
             "notice": notice,
             "company": company,
+            "days_left": (notice.due_on - now().astimezone(LEGAL_TIME).date()).days if notice.due_on else None,
             "day": show_date(notice.created_at.astimezone(LEGAL_TIME).date()),
             "link": f"{settings.base_url}/postfach/{notice.message_id}",
+            "deadline_link": f"{settings.base_url}/fristen/{notice.message_id}",
             "company_link": f"{settings.base_url}/unternehmen",
         }
-        message["Subject"] = _one_line(render_template("email/new_message/subject.txt", **context))
-        message.set_content(render_template("email/new_message/body.txt", **context).strip() + "\n")
+        message["Subject"] = _one_line(render_template(f"{folder}/subject.txt", **context))
+        message.set_content(render_template(f"{folder}/body.txt", **context).strip() + "\n")
     message["Date"] = format_datetime(now())
     # The same for every attempt, so that a mail server can drop a second copy.
     message["Message-ID"] = f"<notice-{notice.id}@{settings.mail_from.rpartition('@')[2]}>"

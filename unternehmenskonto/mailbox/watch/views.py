@@ -8,7 +8,7 @@ from unternehmenskonto.db import now
 from unternehmenskonto.mailbox import explanation
 from unternehmenskonto.mailbox.deadlines import legal_day
 from unternehmenskonto.mailbox.models import Message
-from unternehmenskonto.mailbox.watch import due
+from unternehmenskonto.mailbox.watch import due, steps
 from unternehmenskonto.mailbox.watch.forms import DayForm
 from unternehmenskonto.mailbox.watch.what_if import WhatIf, possible_days, what_if
 from unternehmenskonto.permissions import current_actor, require
@@ -21,9 +21,15 @@ bp = Blueprint("watch", __name__)
 def show_due() -> str:
     """List the deadlines, the next first."""
     cursor = request.args.get("seite") or None
-    page = due.list_due(actor=current_actor(), cursor=cursor)
+    actor = current_actor()
+    page = due.list_due(actor=actor, cursor=cursor)
+    covered = steps.covered_on(actor.company_id, [one.id for one in page.entries])
     return render_template(
-        "mailbox/watch/list.html", page=page, is_first=cursor is None, after_days=due.SHOWN_AFTER_DAYS
+        "mailbox/watch/list.html",
+        page=page,
+        covered=covered,
+        is_first=cursor is None,
+        after_days=due.SHOWN_AFTER_DAYS,
     )
 
 
