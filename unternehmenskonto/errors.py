@@ -160,7 +160,7 @@ def reference() -> str:
 
 def init_app(app: Flask) -> None:
     """Answer every error in the form its caller understands."""
-    app.register_error_handler(AppError, _app_error)
+    app.register_error_handler(AppError, refuse)
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(PoolTimeout, _database_error)
@@ -168,7 +168,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def _app_error(error: AppError) -> Response:
+def refuse(error: AppError) -> Response:
+    """Undo what the request did, note the refusal and answer it."""
     db.session.rollback()
     log.info("refused", code=error.code, status=error.status, detail=error.detail)
     if isinstance(error, SignInRequired) and _answer() is _page:
@@ -178,7 +179,7 @@ def _app_error(error: AppError) -> Response:
 
 def _csrf_error(_error: CSRFError) -> Response:
     """Say why a form cannot be taken. What was typed is not offered anew: a foreign site may have typed it."""
-    return _app_error(FormOutdated() if request.cookies else CookiesMissing())
+    return refuse(FormOutdated() if request.cookies else CookiesMissing())
 
 
 def _http_error(error: HTTPException) -> Response:

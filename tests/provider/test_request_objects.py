@@ -223,7 +223,7 @@ def test_asking_to_fetch_is_limited(client: FlaskClient, member: Membership) -> 
     assert party.redirect_uri == REDIRECT_URI
 
 
-@pytest.mark.attack("request object abuse")
+@pytest.mark.attack("request object replay")
 def test_an_object_with_jti_begins_one_login(client: FlaskClient, member: Membership) -> None:
     party, other = signing_party(), signing_party()
     token = signed(party, jti="one", prompt="none")

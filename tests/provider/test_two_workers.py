@@ -124,7 +124,7 @@ def test_two_hundred_parallel_uses_of_one_assertion_have_one_winner(pair: Pair) 
         assert db.session.scalar(count) == 1
 
 
-@pytest.mark.attack("request object abuse", "parallel races")
+@pytest.mark.attack("request object replay", "parallel races")
 def test_parallel_uses_of_one_request_object_have_one_winner(pair: Pair) -> None:
     live = pair.live
     with live.app.app_context():

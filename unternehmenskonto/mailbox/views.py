@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from unternehmenskonto import errors, storage
 from unternehmenskonto.db import db
-from unternehmenskonto.errors import Unavailable
-from unternehmenskonto.mailbox import digests, explanation, export, inbox, markup, reading
-from unternehmenskonto.permissions import current_actor, require
+from unternehmenskonto.errors import AppError, Forbidden, NotFound, Unavailable
+from unternehmenskonto.mailbox import digests, elsewhere, explanation, export, inbox, markup, reading
+from unternehmenskonto.permissions import Actor, current_actor, require
 
 bp = Blueprint("mailbox", __name__)
 
@@ -121,6 +121,18 @@ def unread_badge() -> dict[str, Any]:
     except SQLAlchemyError:
         db.session.rollback()
         return {}
+
+
+@bp.errorhandler(NotFound)
+@bp.errorhandler(Forbidden)
+def offer_company(error: AppError) -> str | Response:
+    """Offer the company to which the message of a link belongs, if the person may read it there."""
+    actor: Actor | None = g.get("actor")
+    if actor is not None and request.endpoint == f"{bp.name}.{show_message.__name__}":
+        found = elsewhere.find(actor=actor, message_id=(request.view_args or {})["message_id"])
+        if found is not None:
+            return render_template("mailbox/elsewhere.html", found=found)
+    return errors.refuse(error)
 
 
 def _list(folder: inbox.Folder, *, undo: dict[str, Any] | None) -> str:
