@@ -37,5 +37,8 @@ bench: setup ## Measure mailbox, code flow and memory (some minutes)
 bench-provider: setup ## Measure the OpenID provider beside node and beside physical limits; ARGS="--rows code-flow"
 	@exec $(VENV)/python -m benchmarks.provider $(ARGS)
 
+mutation: setup ## Make mistakes in PART=provider and tell which no test notices; ARGS="--sample 300"
+	@exec $(VENV)/python -m tools.mutation $(or $(PART),provider) $(ARGS)
+
 screenshots: setup ## Take the pictures in docs/screenshots
 	@exec $(VENV)/python tools/screenshots.py

@@ -24,6 +24,8 @@ from unternehmenskonto.settings import Settings
 
 pytest_plugins = ("tests.browser",)
 BASE_URL = "http://127.0.0.1:8000"
+#: A database that is used again (DATABASE_URL) needs the key under which its secrets were sealed.
+KEPT_KEY = "UNTERNEHMENSKONTO_ENCRYPTION_KEY"
 
 
 class FreshClient(FlaskClient):
@@ -53,7 +55,7 @@ def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Set
         base_url=BASE_URL,
         database_url=database_url,
         secret_key=secrets.token_hex(32),
-        encryption_key=base64.b64encode(secrets.token_bytes(32)).decode(),
+        encryption_key=os.environ.get(KEPT_KEY) or base64.b64encode(secrets.token_bytes(32)).decode(),
         pairwise_secret=secrets.token_hex(32),
         attachment_dir=tmp_path_factory.mktemp("attachments"),
         outbound_hosts=("127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "localhost"),

@@ -56,6 +56,9 @@ def test_unknown_disabled_and_pure_senders_get_a_page(client: FlaskClient, membe
         assert answer.status_code == 400
         assert "Location" not in answer.headers
         texts.append("hier nicht angemeldet" in answer.text)
+    # Addresses alone make no client for logins.
+    sender = Party(is_mailbox_sender=True, registration={"scopes": ["mailbox.deliver"]})
+    assert (sender.authorize(client).status_code, sender.authorize(client).headers.get("Location")) == (400, None)
     party.service.is_enabled = False
     db.session.commit()
     answer = party.authorize(client)

@@ -307,6 +307,7 @@ def test_logout_token_is_no_hint(client: FlaskClient, member: Membership, receiv
         hints.verify(receiver.tokens[0])
 
 
+@pytest.mark.attack("hanging logout address")
 def test_one_call_to_a_service_at_a_time(client: FlaskClient, member: Membership, receiver: Receiver) -> None:
     party = subscribed(receiver)
     party.code(client)
