@@ -85,9 +85,12 @@ def notify_deadline(
     )
 
 
-def notify_no_reader(*, company_id: uuid.UUID, recipients: Iterable[Membership], occasion: str) -> None:
-    """Write a notice that nobody can read the mailbox to each of the memberships with an address."""
-    common = {"kind": "no_reader", "company_id": company_id, "occasion": occasion, "sender": ""}
+def notify_no_reader(*, company_id: uuid.UUID, area: str, recipients: Iterable[Membership], occasion: str) -> None:
+    """Write a notice that nobody can read the mailbox to each of the memberships with an address.
+
+    `area` is the name of the part of the mailbox that reaches nobody, empty for the whole of it.
+    """
+    common = {"kind": "no_reader", "company_id": company_id, "occasion": occasion, "sender": area[:SENDER_LENGTH]}
     _write([Notice(**common, membership_id=one.id, address=one.email) for one in recipients if one.email])
 
 

@@ -45,6 +45,7 @@ class Notice(Base):
     occasion: Mapped[str] = mapped_column(String(40), default="")
     #: The day on which something ends, of reminder and cover; never sent after it.
     due_on: Mapped[date | None]
+    #: Authority; of no_reader the part of the mailbox, empty for the whole.
     sender: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(default=now)
     sent_at: Mapped[datetime | None]

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from unternehmenskonto.mailbox.watch import calendar_views, choice_views, due, steps, views
+from unternehmenskonto.mailbox.watch import calendar_views, choice_views, commands, due, readers, steps, views
 from unternehmenskonto.mailbox.watch import models as models
 from unternehmenskonto.mailbox.watch import reminders as reminders
 
@@ -13,4 +13,6 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(calendar_views.bp)
     app.register_blueprint(choice_views.bp)
     app.jinja_env.globals["due_soon"] = due.count_soon
+    commands.register(app)
+    app.jinja_env.globals["reader_faults"] = readers.faults_for
     app.jinja_env.globals["deadline_log"] = steps.log_of
