@@ -1,15 +1,19 @@
 """The way in: first person, second person, several companies, and what is kept of it."""
 
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from sqlalchemy import func, select
 
-from tests.login.conftest import SLUG, Visitor, onward
+from tests.login.conftest import SLUG, Visitor, declare, onward
 from unternehmenskonto.audit import AuditEvent
 from unternehmenskonto.companies.models import Company, CompanyIdentifier, Membership, Person
 from unternehmenskonto.db import db
 from unternehmenskonto.demo.identity_provider import Provider
-from unternehmenskonto.login import cookies
+from unternehmenskonto.login import actions, config, cookies, relying_party
 from unternehmenskonto.login.models import Identity, LoginSession, LoginTransaction
+from unternehmenskonto.settings import Settings
 
 
 def count(model: type) -> int:
@@ -113,6 +117,41 @@ def test_the_request_to_the_provider(visitor: Visitor, idp: Provider) -> None:
     assert "prompt" not in url
     assert "LoA%2Flow" not in url
     assert "prompt=login&max_age=0" in onward(visitor.start(fresh="1"))
+
+
+HINT = "erika.beispiel@musterbau.example"
+
+
+def hint_in(url: str) -> list[str]:
+    return parse_qs(urlsplit(url).query).get("login_hint", [])
+
+
+def test_a_login_hint_stays_here_unless_the_operator_says_otherwise(visitor: Visitor) -> None:
+    with visitor.konto.application.test_request_context():
+        assert "login_hint" not in actions.start_url("/postfach", login_hint=HINT)
+    assert HINT not in visitor.konto.get(f"/anmelden?login_hint={HINT}").text
+    assert hint_in(onward(visitor.start(login_hint=HINT))) == []
+
+
+def test_a_login_hint_is_passed_on_where_it_is_understood(
+    visitor: Visitor, idp: Provider, settings: Settings, tmp_path: Path
+) -> None:
+    passing = {'client_id = "unternehmenskonto"': 'client_id = "unternehmenskonto"\npasses_login_hint = true'}
+    app = visitor.konto.application
+    declare(app, settings, tmp_path, issuer=idp.issuer, **passing)
+    with app.test_request_context():
+        address = actions.start_url("/postfach", login_hint=HINT)
+    assert f'name="login_hint" value="{HINT}"' in visitor.konto.get(address).text
+    assert hint_in(onward(visitor.start(login_hint=HINT))) == [HINT]
+    assert hint_in(onward(visitor.start())) == []
+    for ours in ("du-" + "0" * 40, "ek-" + "a" * 40, "x" * 256, "a\nb", ""):
+        assert hint_in(onward(visitor.start(login_hint=ours))) == [], ours
+    # The hint is in the form for each provider; one that is not to hear it does not.
+    asked = relying_party.Request(state="s", nonce="n", verifier="v", login_hint=HINT)
+    speaking = config.providers()[SLUG]
+    silent = speaking.model_copy(update={"passes_login_hint": False})
+    found = [hint_in(relying_party.authorize_url(one, asked, language="de")) for one in (speaking, silent)]
+    assert found == [[HINT], []]
 
 
 @pytest.mark.attack("secrets at rest")

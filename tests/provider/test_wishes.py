@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.factories import make_company, make_membership, make_person, org_sub, sign_in
@@ -12,6 +13,7 @@ from tests.provider.party import CLAIMS, Party, claims_of, hidden_fields, intera
 from tests.provider.test_costs import statements
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.companies.subjects import subject
+from unternehmenskonto.login.config import EXTENSION, providers
 
 LOA = "http://eidas.europa.eu/LoA/"
 
@@ -129,6 +131,19 @@ def test_login_hint_chooses_the_company(client: FlaskClient) -> None:
     assert "Für welches Unternehmen" in client.get(path_of(party.authorize(client, login_hint=stranger))).text
     asked = client.get(path_of(party.authorize(client, login_hint=hint, prompt="select_account")))
     assert "Für welches Unternehmen" in asked.text
+
+
+def test_login_hint_goes_to_the_login_where_a_provider_understands_it(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    party, hint = Party(), "maria@firma.example"
+    assert "maria" not in path_of(party.authorize(client, login_hint=hint))
+    understanding = {slug: one.model_copy(update={"passes_login_hint": True}) for slug, one in providers().items()}
+    monkeypatch.setitem(app.extensions, EXTENSION, understanding)
+    asked = parse_qs(urlsplit(path_of(party.authorize(client, login_hint=hint))).query)
+    assert asked["login_hint"] == [hint]
+    ours = org_sub(party.service, make_company())
+    assert "login_hint" not in path_of(party.authorize(client, login_hint=ours))
 
 
 @pytest.mark.attack("guessing and enumeration")

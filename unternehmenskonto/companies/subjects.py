@@ -1,5 +1,6 @@
 """Pseudonyms per sector: no two services can compare what they know of a company or person."""
 
+import re
 import secrets
 import uuid
 
@@ -11,6 +12,7 @@ from unternehmenskonto.db import db
 
 COMPANY_PREFIX = "du-"
 MEMBERSHIP_PREFIX = "ek-"
+_SHAPE = re.compile(f"({COMPANY_PREFIX}|{MEMBERSHIP_PREFIX})[0-9a-f]{{40}}")
 
 
 def subject(*, sector: str, company_id: uuid.UUID, membership_id: uuid.UUID | None = None) -> str:
@@ -32,6 +34,11 @@ def subject(*, sector: str, company_id: uuid.UUID, membership_id: uuid.UUID | No
         PairwiseSubject.membership_id.is_not_distinct_from(membership_id),
     )
     return str(db.session.scalars(known).one())
+
+
+def is_shaped_like_one(value: str) -> bool:
+    """Tell whether the value could be a pseudonym; whose, or whether anybody's, is not looked up."""
+    return _SHAPE.fullmatch(value) is not None
 
 
 def company_by_subject(*, sector: str, value: str) -> Company | None:

@@ -11,14 +11,14 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete, exists, update
 
 from unternehmenskonto import audit, keys
-from unternehmenskonto.companies import assurance
+from unternehmenskonto.companies import assurance, subjects
 from unternehmenskonto.companies.joining import create_person, found_or_join, update_person
 from unternehmenskonto.companies.models import Membership, Person
 from unternehmenskonto.db import db, now
 from unternehmenskonto.jobs import job
 from unternehmenskonto.login import linking, logout_tokens, relying_party
 from unternehmenskonto.login.claims import Told
-from unternehmenskonto.login.config import IdentityProvider
+from unternehmenskonto.login.config import IdentityProvider, providers
 from unternehmenskonto.login.devices import UNKNOWN, Device
 from unternehmenskonto.login.errors import LevelTooLow, TransactionUnknown
 from unternehmenskonto.login.models import Identity, LoginSession, LoginTransaction
@@ -30,6 +30,7 @@ from unternehmenskonto.settings import get_settings
 TRANSACTION_LIFETIME = timedelta(minutes=10)
 RANDOM_BYTES = 32
 MAXIMUM_PATH = 4000
+MAXIMUM_HINT = 255
 LEVEL_NAMES = {"low": _l("niedrig"), "substantial": _l("substanziell"), "high": _l("hoch")}
 
 
@@ -44,6 +45,8 @@ class Wish:
     max_age: int | None = None
     #: low, substantial or high; never below the installation's minimum.
     level: str = "low"
+    #: Whom a service expects, in words for the identity provider (OpenID Connect Core 3.1.2.1).
+    login_hint: str = ""
 
     def fields(self) -> dict[str, str]:
         """Return the wish as parameters of the sign-in page, without what is not asked for."""
@@ -52,6 +55,7 @@ class Wish:
             "fresh": "1" if self.is_fresh else "",
             "max_age": "" if self.max_age is None else str(self.max_age),
             "level": self.level if self.level != assurance.LEVELS[0] else "",
+            "login_hint": self.login_hint,
         }
         return {name: value for name, value in asked.items() if value}
 
@@ -68,14 +72,38 @@ class Pending:
     earliest_auth_time: int | None
 
 
-def start_url(next_path: str, *, is_fresh: bool = False, max_age: int | None = None, level: str | None = None) -> str:
+def start_url(
+    next_path: str,
+    *,
+    is_fresh: bool = False,
+    max_age: int | None = None,
+    level: str | None = None,
+    login_hint: str | None = None,
+) -> str:
     """Return the address of the sign-in page that comes back to next_path.
 
     is_fresh, max_age (seconds) and level (low, substantial, high) are wishes that go through the hands of the
-    person: whoever asks must compare auth_time and assurance_level of the session afterwards.
+    person: whoever asks must compare auth_time and assurance_level of the session afterwards. login_hint goes along
+    only if it can go on to an identity provider.
     """
-    wish = Wish(next_path=next_path, is_fresh=is_fresh, max_age=max_age, level=level or assurance.LEVELS[0])
+    wish = Wish(
+        next_path=next_path,
+        is_fresh=is_fresh,
+        max_age=max_age,
+        level=level or assurance.LEVELS[0],
+        login_hint=usable_hint(login_hint or ""),
+    )
     return "/anmelden?" + urlencode(wish.fields())
+
+
+def usable_hint(hint: str) -> str:
+    """Return the hint if an identity provider may hear it; else nothing.
+
+    A pseudonym of ours is never told: it belongs to one service, and means nothing to anybody else.
+    """
+    is_wanted = any(one.passes_login_hint for one in providers().values())
+    is_fit = len(hint) <= MAXIMUM_HINT and hint.isprintable() and not subjects.is_shaped_like_one(hint)
+    return hint if is_wanted and is_fit else ""
 
 
 def is_good_enough(actor: Actor, wish: Wish) -> bool:
@@ -105,6 +133,7 @@ def begin_login(
         is_fresh=wish.is_fresh,
         max_age=wish.max_age,
         wanted_level=level,
+        login_hint=wish.login_hint,
     )
     url = relying_party.authorize_url(provider, request, language=language)
     key = digest(request.state)

@@ -112,6 +112,8 @@ class IdentityProvider(_Table):
     trusted_audiences: tuple[Text, ...] = ()
     #: Whether we say with acr_values which level we need.
     sends_acr_values: bool = True
+    #: Whether it hears whom a service expects (login_hint); off, because it may be an e-mail address.
+    passes_login_hint: bool = False
     #: Whether the claims are read from the userinfo endpoint too, where the provider has one.
     reads_userinfo: bool = True
     assurance: Assurance

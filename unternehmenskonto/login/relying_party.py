@@ -51,6 +51,8 @@ class Request:
     is_fresh: bool = False
     max_age: int | None = None
     wanted_level: str = "low"
+    #: Whom a service expects; empty: nobody in particular.
+    login_hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,8 @@ def authorize_url(provider: IdentityProvider, wish: Request, *, language: str) -
     if provider.sends_acr_values:
         good = [level for level in assurance.LEVELS if assurance.reaches(level, wish.wanted_level)]
         parameters["acr_values"] = " ".join(assurance.eidas_uri(level) for level in good)
+    if wish.login_hint and provider.passes_login_hint:
+        parameters["login_hint"] = wish.login_hint
     if wish.is_fresh:
         # max_age makes auth_time mandatory (OpenID Connect Core 2), so that the wish can be checked.
         parameters |= {"prompt": "login", "max_age": "0"}

@@ -244,6 +244,7 @@ def _wish(values: dict[str, str]) -> actions.Wish:
         is_fresh=values.get("fresh") == "1",
         max_age=min(int(max_age), MAXIMUM_MAX_AGE) if is_number else None,
         level=level if level in assurance.LEVELS else "low",
+        login_hint=actions.usable_hint(values.get("login_hint", "")),
     )
 
 

@@ -95,6 +95,7 @@ def _login_address(checked: AuthorizeRequest, actor: Actor | None, back: str) ->
         is_fresh=actor is not None or "login" in checked.prompts,
         max_age=checked.max_age,
         level=checked.minimum_assurance if checked.minimum_assurance != "low" else None,
+        login_hint=checked.login_hint,
     )
 
 
