@@ -13,6 +13,7 @@ from benchmarks.provider import limits, load, node_packages, report, run, table
 from benchmarks.provider.ours import THREADS
 from benchmarks.provider.processes import IS_POSSIBLE, LOAD_CORES
 from benchmarks.provider.scenarios import ROWS, Row
+from benchmarks.provider.wire import WireError
 from unternehmenskonto.settings import ROOT
 
 CACHE = ROOT / ".data" / "benchmarks"
@@ -59,7 +60,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> int:
     """Do what the command line says."""
-    asked, started = parse(), time.monotonic()
+    asked, started, busy = parse(), time.monotonic(), os.getloadavg()[0]
     if not IS_POSSIBLE:
         sys.exit("This measurement needs Linux: it gives each process a core and reads its CPU clock.")
     signal.signal(signal.SIGTERM, end)
@@ -75,7 +76,7 @@ def main() -> int:
             rows[row.name] = run.measure(row, sides, asked.operations or row.operations)
             print(table.plain([table.MEASURED, *table.measured(row.text, rows[row.name])], table.WORDS), flush=True)
     command = " ".join(["python -m benchmarks.provider", *sys.argv[1:]])
-    result = report.Result(rows, prices, node, command, time.monotonic() - started)
+    result = report.Result(rows, prices, node, command, time.monotonic() - started, busy)
     print("\n" + report.plain(result))
     if asked.write:
         report.write(result)
@@ -88,5 +89,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit("Ended before the end; everything that was started is ended too.")
-    except node_packages.NodeError as error:
+    except (node_packages.NodeError, WireError) as error:
         sys.exit(str(error))

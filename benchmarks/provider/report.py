@@ -32,6 +32,8 @@ class Result:
     node: Node | None
     command: str
     seconds: float
+    #: Processes that wanted a core in the minute before: with more than a few, only ratios mean something.
+    busy: float
 
     def measured(self) -> list[table.Cells]:
         """Return the table of all rows on all sides."""
@@ -97,7 +99,7 @@ def needs_table(rows: list[str]) -> list[table.Cells]:
 def machine(result: Result) -> str:
     """Return machine and versions, a line each."""
     lines = [
-        f"{_processor()}, {len(CORES)} cores; {platform.system()} {platform.release()}",
+        f"{_processor()}, {len(CORES)} cores; {platform.system()} {platform.release()}; load before: {result.busy:.1f}",
         f"Python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         _postgres(),
     ]
