@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.factories import make_service
+from tests.mailbox.conversations import writing_examples
 from tests.mailbox.reading_data import authority, file, put
 from tests.provider.party import Party
 from unternehmenskonto import audit
@@ -73,6 +74,11 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/oauth/weiter/<name>": lambda membership: "/oauth/authorize?" + urlencode(Party().request()),
     "/postfach/<uuid:message_id>": lambda membership: f"/postfach/{a_decision(membership).id}",
     "/postfach/<uuid:message_id>/druck": lambda membership: f"/postfach/{a_decision(membership).id}/druck",
+    "/postfach/<uuid:message_id>/antworten": writing_examples.a_form,
+    "/postfach/entwuerfe/<uuid:draft_id>": writing_examples.a_draft,
+    "/postfach/entwuerfe/<uuid:draft_id>/pruefen": writing_examples.a_review,
+    "/postfach/gesendet/<uuid:sent_id>": writing_examples.a_copy,
+    "/postfach/neu": writing_examples.a_new_message,
     "/unternehmen/personen/<uuid:membership_id>": lambda membership: f"/unternehmen/personen/{membership.id}",
     "/unternehmen/personen/<uuid:membership_id>/entfernen": (
         lambda membership: f"/unternehmen/personen/{membership.id}/entfernen"
@@ -90,6 +96,9 @@ NOT_PAGES = (
     "/postfach/<uuid:message_id>/zip",
     "/postfach/<uuid:message_id>/anhang/",
     "/sitzungen/anmeldungen/",
+    "/postfach/entwuerfe/<uuid:draft_id>/anhang/",
+    "/postfach/gesendet/<uuid:sent_id>/anhang/",
+    "/postfach/gesendet/<uuid:sent_id>/nachweis/",
 )
 
 

@@ -17,7 +17,7 @@ from unternehmenskonto.login import cookies, sessions
 from unternehmenskonto.settings import get_settings
 
 _number = itertools.count(1)
-ALL_ROLES = ("administrator", "mailbox", "services")
+ALL_ROLES = ("administrator", "mailbox", "correspondence", "services")
 
 
 def make_company(*, identifiers: dict[str, str] | None = None, **columns: Any) -> Company:

@@ -62,7 +62,9 @@ def sideways(page: Page) -> list[str]:
     return ["scrolls sideways"] if page.evaluate("document.documentElement.scrollWidth > window.innerWidth") else []
 
 
-@pytest.mark.parametrize("roles", [(), ("administrator", "mailbox", "services")], ids=["no rights", "all rights"])
+@pytest.mark.parametrize(
+    "roles", [(), ("administrator", "mailbox", "correspondence", "services")], ids=["no rights", "all rights"]
+)
 def test_pages(browser: Browser, app: Flask, client: FlaskClient, roles: tuple[str, ...]) -> None:
     membership = make_membership(roles=roles)
     paths = make_addresses(app, membership)

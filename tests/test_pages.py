@@ -72,7 +72,7 @@ def test_every_page_with_a_variable_address_is_opened_here(app: Flask) -> None:
     assert rules_without_example(app) == [], "name an example in tests/every_page.py"
 
 
-@pytest.mark.parametrize("roles", [(), ("mailbox",), ("administrator", "mailbox", "services")])
+@pytest.mark.parametrize("roles", [(), ("mailbox",), ("administrator", "mailbox", "correspondence", "services")])
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_pages_of_a_signed_in_person(app: Flask, client: FlaskClient, language: str, roles: tuple[str, ...]) -> None:
     membership = make_membership(roles=roles)

@@ -34,6 +34,10 @@ POST      /api/v1/messages  scope mailbox.deliver
 GET       /api/v1/messages/<uuid:message_id>  scope mailbox.deliver
 GET       /api/v1/openapi.json  public
 GET       /api/v1/problems  public
+GET       /api/v1/replies  scope mailbox.replies
+GET       /api/v1/replies/<uuid:sent_id>  scope mailbox.replies
+PUT       /api/v1/replies/<uuid:sent_id>/acknowledgement  scope mailbox.replies
+GET       /api/v1/replies/<uuid:sent_id>/attachments/<uuid:file_id>  scope mailbox.replies
 GET       /datenweitergaben  signed_in
 POST      /datenweitergaben/<slug>/zuruecknehmen  signed_in
 GET       /datenweitergaben/verlauf  signed_in
@@ -64,11 +68,25 @@ GET       /postfach  permission mailbox.read
 GET       /postfach/<uuid:message_id>  permission mailbox.read
 GET       /postfach/<uuid:message_id>/anhang/<uuid:attachment_id>  permission mailbox.read
 POST      /postfach/<uuid:message_id>/archivieren  permission mailbox.manage
+GET       /postfach/<uuid:message_id>/antworten  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/druck  permission mailbox.read
 POST      /postfach/<uuid:message_id>/ungelesen  permission mailbox.manage
 POST      /postfach/<uuid:message_id>/wiederherstellen  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/zip  permission mailbox.read
 GET       /postfach/archiv  permission mailbox.read
+GET       /postfach/entwuerfe  permission mailbox.manage
+GET       /postfach/entwuerfe/<uuid:draft_id>  permission mailbox.manage
+POST      /postfach/entwuerfe/<uuid:draft_id>  permission mailbox.manage
+GET       /postfach/entwuerfe/<uuid:draft_id>/anhang/<uuid:file_id>  permission mailbox.manage
+POST      /postfach/entwuerfe/<uuid:draft_id>/loeschen  permission mailbox.manage
+GET       /postfach/entwuerfe/<uuid:draft_id>/pruefen  permission mailbox.manage
+POST      /postfach/entwuerfe/<uuid:draft_id>/senden  permission mailbox.send
+POST      /postfach/entwuerfe/<uuid:draft_id>/zurueckholen  permission mailbox.manage
+GET       /postfach/gesendet  permission mailbox.read
+GET       /postfach/gesendet/<uuid:sent_id>  permission mailbox.read
+GET       /postfach/gesendet/<uuid:sent_id>/anhang/<uuid:file_id>  permission mailbox.read
+GET       /postfach/gesendet/<uuid:sent_id>/nachweis/<kind>  permission mailbox.read
+GET       /postfach/neu  permission mailbox.manage
 GET       /seiten/<name>  public
 GET       /sitzungen  signed_in
 POST      /sitzungen/<uuid:session_id>/beenden  signed_in

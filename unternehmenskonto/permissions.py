@@ -26,19 +26,23 @@ PERMISSIONS = {
     "company.manage": _l("Personen und Rechte verwalten"),
     "mailbox.read": _l("Nachrichten lesen"),
     "mailbox.manage": _l("Nachrichten bearbeiten (ungelesen, Archiv)"),
+    "mailbox.send": _l("Nachrichten für das Unternehmen an Behörden senden (zusammen mit „Postfach“)"),
     "services.use": _l("Online-Dienste für das Unternehmen nutzen"),
 }
 ROLES: dict[str, frozenset[str]] = {
     "administrator": frozenset({"company.manage"}),
     "mailbox": frozenset({"mailbox.read", "mailbox.manage"}),
+    # Sending binds the company, reading does not: a right of its own.
+    "correspondence": frozenset({"mailbox.send"}),
     "services": frozenset({"services.use"}),
 }
 ROLE_NAMES = {
     "administrator": _l("Verwaltung"),
     "mailbox": _l("Postfach"),
+    "correspondence": _l("Nachrichten senden"),
     "services": _l("Online-Dienste"),
 }
-SCOPES = ("mailbox.deliver",)
+SCOPES = ("mailbox.deliver", "mailbox.replies")
 
 
 @dataclass(frozen=True, kw_only=True)

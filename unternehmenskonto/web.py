@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -44,6 +44,7 @@ from unternehmenskonto.settings import Settings, get_settings
 
 log = structlog.get_logger()
 bp = Blueprint("web", __name__)
+View = TypeVar("View", bound=Callable[..., Any])
 csrf = CSRFProtect()
 limiter = Limiter(key_func=get_remote_address, default_limits=[])
 
@@ -107,6 +108,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+    app.before_request(_admit_files)  # before the form token is looked for: that reads the form
     csrf.init_app(app)
     limiter.init_app(app)
     Babel(app, locale_selector=_select_language)
@@ -115,6 +117,24 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.context_processor(_page_variables)
     app.after_request(_headers)
     app.register_blueprint(bp)
+
+
+def takes_files(maximum: int) -> Callable[[View], View]:
+    """Let the forms of this view be so many bytes long; all others end at FORM_BYTES."""
+
+    def mark(view: View) -> View:
+        view.form_bytes = maximum  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def _admit_files() -> None:
+    """Files lie on disk while they arrive; whoever brings no cookie is nobody who fills in a form here."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    maximum = getattr(view, "form_bytes", None)
+    if maximum is not None and request.cookies:
+        request.max_content_length = maximum
 
 
 def _select_language() -> str:

@@ -60,7 +60,7 @@ def test_first_logins_at_once(konto: Flask) -> None:
         pairs.append((visitor, visitor.walk(certificate)))
     assert come_back_at_once(pairs) == [303] * 4
     assert (count(Company), count(Person), count(Identity), count(Membership)) == (1, 3, 3, 3)
-    assert sorted(len(one.roles) for one in db.session.scalars(select(Membership))) == [0, 0, 3]
+    assert sorted(len(one.roles) for one in db.session.scalars(select(Membership))) == [0, 0, 4]
 
 
 def test_one_answer_sent_twice_at_once(konto: Flask) -> None:

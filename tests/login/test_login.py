@@ -31,7 +31,7 @@ def test_first_person_founds_the_company_and_runs_it(visitor: Visitor) -> None:
     )  # fmt: skip
     assert (company.datenkranz_type, company.data_source) == ("StNr", "Demo-Zertifikat")
     membership = db.session.scalars(select(Membership)).one()
-    assert membership.roles == ["administrator", "mailbox", "services"]
+    assert membership.roles == ["administrator", "correspondence", "mailbox", "services"]
     assert membership.email == membership.verified_email == "erika.beispiel@musterbau.example"
     assert membership.person.name == membership.person.full_name == "Dr. Erika Beispiel"
     numbers = dict(db.session.execute(select(CompanyIdentifier.scheme, CompanyIdentifier.value)).all())

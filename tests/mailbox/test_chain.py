@@ -121,7 +121,7 @@ def test_links_hold_nothing_personal(mailbox: uuid.UUID) -> None:
 def test_the_command_says_what_is_wrong(app: Flask, mailbox: uuid.UUID) -> None:
     run = app.test_cli_runner().invoke
     good = run(args=["verify-mailbox", "--company", str(mailbox)])
-    assert (good.exit_code, good.output) == (0, "1 mailboxes, 3 messages, 0 with faults.\n")
+    assert (good.exit_code, good.output) == (0, "1 mailboxes, 3 messages, 0 sent, 0 with faults.\n")
     bend("UPDATE messages SET subject = 'x' WHERE sequence_number = 2")
     bad = run(args=["verify-mailbox"])
     assert bad.exit_code == 1

@@ -21,9 +21,15 @@ from flask import Flask
 from joserfc.jwk import RSAKey
 
 from tests.factories import access_token, make_company, make_membership, make_service, org_sub
+from tests.mailbox.conversations.writing_examples import actor_of
 from tests.mailbox.samples import MINIMAL_PDF, message
 from unternehmenskonto import create_app
-from unternehmenskonto.db import db
+from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.db import db, now
+from unternehmenskonto.mailbox.conversations.actions import Writing, save
+from unternehmenskonto.mailbox.conversations.sending import send
+from unternehmenskonto.mailbox.conversations.targets import reply_target
+from unternehmenskonto.mailbox.models import Message
 from unternehmenskonto.settings import ROOT, Settings
 
 MIB = 1024 * 1024
@@ -173,11 +179,29 @@ def register(server: Server, **client: object) -> dict[str, str]:
     with server.app.app_context():
         company = make_company()
         make_membership(company=company)
-        service = make_service(is_mailbox_sender=True, client={"scopes": ["mailbox.deliver"], **client})
+        service = make_service(
+            is_mailbox_sender=True, client={"scopes": ["mailbox.deliver", "mailbox.replies"], **client}
+        )
         variables = {"KONTO": server.url, "CLIENT_ID": service.slug, "RECIPIENT": org_sub(service, company)}
         db.session.commit()
         db.engine.dispose()
     return variables
+
+
+def reply_to(server: Server, message_id: uuid.UUID) -> None:
+    """Answer the question of the guide for the company that got it."""
+    with server.app.app_context():
+        message = db.session.scalars(db.select(Message).filter_by(id=message_id)).one()
+        membership = db.session.scalars(db.select(Membership).filter_by(company_id=message.company_id)).one()
+        message.first_retrieved_at, message.first_retrieved_by = now(), membership.id
+        db.session.flush()
+        actor, draft_id = actor_of(membership), uuid.uuid4()
+        writing = Writing(body="Unsere Antwort", answers={"begin": "2099-01-04", "staff": "nein"})
+        target = reply_target(actor, message_id)
+        save(actor=actor, draft_id=draft_id, target=target, writing=writing, new_files=[])
+        send(actor=actor, draft_id=draft_id, version=2)
+        db.session.commit()
+        db.engine.dispose()
 
 
 def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
@@ -188,14 +212,23 @@ def test_the_guide_works_with_curl(server: Server, tmp_path: Path) -> None:
         client_secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
     )
     (tmp_path / "Bescheid.pdf").write_bytes(MINIMAL_PDF)
-    steps = documented("bash").replace('"$KONTO/api/v1/messages"\n', '"$KONTO/api/v1/messages" | tee answer.json\n')
+    delivering, fetching = documented("bash").split("REPLIES=", 1)
+    steps = delivering.replace('"$KONTO/api/v1/messages"\n', '"$KONTO/api/v1/messages" | tee answer.json\n', 1)
     (tmp_path / "guide.sh").write_text("set -eu\n" + steps)
-    done = run(["bash", "guide.sh"], cwd=tmp_path, **variables, CLIENT_SECRET=quote_plus(secret), FILE="Bescheid.pdf")
+    (tmp_path / "fetch.sh").write_text("set -eu\nREPLIES=" + fetching)
+    variables["CLIENT_SECRET"] = quote_plus(secret)
+    done = run(["bash", "guide.sh"], cwd=tmp_path, **variables, FILE="Bescheid.pdf")
     delivered = json.loads((tmp_path / "answer.json").read_text())
     assert delivered["sequence_number"] == 1
     assert delivered["attachments"][0]["sha256"] == hashlib.sha256(MINIMAL_PDF).hexdigest()
     state = json.loads(done.stdout.removeprefix((tmp_path / "answer.json").read_text()))
     assert (state["id"], state["is_retrieved"]) == (delivered["id"], False)
+    reply_to(server, uuid.UUID(json.loads((tmp_path / "asked.json").read_text())["id"]))
+    run(["bash", "fetch.sh"], cwd=tmp_path, **variables, CURSOR="")
+    fetched = json.loads((tmp_path / "replies.json").read_text())
+    assert (fetched["next"], fetched["replies"][0]["body"]) == ("1", "Unsere Antwort")
+    confirmed = json.loads((tmp_path / f"{fetched['replies'][0]['id']}.json").read_text())
+    assert confirmed["acknowledged_at"]
 
 
 def test_the_guide_works_in_python(server: Server, tmp_path: Path) -> None:

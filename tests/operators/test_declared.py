@@ -64,7 +64,7 @@ def test_file_becomes_the_values_of_its_row(tmp_path: Path) -> None:
 def test_mailbox_sender_gets_grant_and_scope(tmp_path: Path) -> None:
     columns = read_service(write(tmp_path, SERVICE.replace("regions", "mailbox_sender = true\nregions")), is_local=True)
     assert columns.columns["client"]["grant_types"] == ["authorization_code", "client_credentials"]
-    assert columns.columns["client"]["scopes"] == ["openid", "mailbox.deliver"]
+    assert columns.columns["client"]["scopes"] == ["openid", "mailbox.deliver", "mailbox.replies"]
 
 
 CASES = {

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ARRAY, Computed, Index, String, text
-from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from unternehmenskonto.db import Base, now
@@ -36,6 +36,9 @@ class OnlineService(Base):
     is_enabled: Mapped[bool] = mapped_column(default=True)
     #: Whether it may deliver to mailboxes (scope mailbox.deliver).
     is_mailbox_sender: Mapped[bool] = mapped_column(default=False)
+
+    #: Whether companies may write to it by themselves: {"topics": ["…"], "attachments": true}; None: they may not.
+    accepts_messages: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
     #: OpenID client; None for a pure directory entry. Keys: redirect_uris, post_logout_redirect_uris,
     #: initiate_login_uri, token_endpoint_auth_method, jwks_uri, jwks, client_secret_sha256, scopes,

@@ -97,7 +97,9 @@ class Membership(Base):
             unique=True,
             postgresql_where=text("ended_at IS NULL"),
         ),
-        CheckConstraint("roles <@ ARRAY['administrator', 'mailbox', 'services']::varchar[]", name="roles"),
+        CheckConstraint(
+            "roles <@ ARRAY['administrator', 'correspondence', 'mailbox', 'services']::varchar[]", name="roles"
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)

@@ -4,6 +4,9 @@ from flask import Flask
 
 from unternehmenskonto.mailbox import api, commands, views, watch
 from unternehmenskonto.mailbox import models as models
+from unternehmenskonto.mailbox.conversations import api as conversations_api
+from unternehmenskonto.mailbox.conversations import models as conversations_models  # noqa: F401
+from unternehmenskonto.mailbox.conversations import views as conversations_views
 
 
 def init_app(app: Flask) -> None:
@@ -13,3 +16,5 @@ def init_app(app: Flask) -> None:
     app.context_processor(views.unread_badge)
     commands.register(app)
     watch.init_app(app)
+    app.register_blueprint(conversations_api.bp)
+    app.register_blueprint(conversations_views.bp)

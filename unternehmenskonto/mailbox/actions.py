@@ -26,6 +26,8 @@ from unternehmenskonto.mailbox.rules import Regime
 from unternehmenskonto.notifications.actions import notify_new_message
 
 ROUTE = "POST /api/v1/messages"
+#: Fields of Delivery that are younger than the first kept answers.
+_LATER = ("reply",)
 _SENDER_COLUMNS = load_only(
     OnlineService.slug,
     OnlineService.name,
@@ -68,6 +70,8 @@ class Delivery:
     body_format: str
     reference: str | None
     decision: Decision | None
+    #: until, attachments, questions (schemas.ReplySchema); None: the company cannot answer.
+    reply: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +96,9 @@ def sender(client_id: str) -> OnlineService:
 
 def request_key(*, client_id: str, key: str, delivery: Delivery, files: Sequence[Any]) -> RequestKey:
     """Return the identity of this request; each file has file_name, media_type, size and sha256."""
-    content = [asdict(delivery), [[file.file_name, file.media_type, file.size, file.sha256] for file in files]]
+    # What came later counts only where it is there: a request made before it is still the same one.
+    fields = {name: value for name, value in asdict(delivery).items() if name not in _LATER or value is not None}
+    content = [fields, [[file.file_name, file.media_type, file.size, file.sha256] for file in files]]
     return RequestKey(client=client_id, route=ROUTE, key=key, fingerprint=idempotency.fingerprint(content))
 
 
@@ -100,7 +106,7 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
     """Put the message into the company's mailbox and return the sender's answer, or the one given before.
 
     Message, attachments, notices, audit event, chain link, receipts and the kept answer commit together. Raises
-    the problems sender_not_allowed, recipient_unknown, request_in_progress, idempotency_key_reused and
+    the problems sender_not_allowed, recipient_unknown, reply_is_over, request_in_progress, idempotency_key_reused and
     InvalidIdentifier.
     """
     accepted_at = now()
@@ -108,6 +114,7 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
     answer = idempotency.claim(request)
     if answer is not None:
         return answer
+    _check_reply(delivery)
     company, pseudonym = _company(service, delivery.recipient)
     message_id = new_id()
     notify_new_message(
@@ -195,6 +202,13 @@ def _company(service: OnlineService, recipient: Recipient) -> tuple[Company, str
     return company, pseudonym
 
 
+def _check_reply(delivery: Delivery) -> None:
+    """Refuse a reply that nobody could give; after a repeated request had its first answer."""
+    until = delivery.reply and delivery.reply["until"]
+    if until and date.fromisoformat(until) < legal_day(now()):
+        raise refusal("reply_is_over")
+
+
 def _add_message(
     mailbox: Mailbox, delivery: Delivery, *, message_id: uuid.UUID, service: OnlineService, accepted_at: Any
 ) -> Message:
@@ -212,6 +226,7 @@ def _add_message(
         body=delivery.body,
         body_format=delivery.body_format,
         reference=delivery.reference,
+        reply=delivery.reply,
         accepted_at=accepted_at,
         # Under the lock, so that times follow the sequence numbers.
         made_available_at=now(),

@@ -12,6 +12,7 @@ from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import Unavailable
 from unternehmenskonto.jobs import job
 from unternehmenskonto.mailbox.actions import StoredFile
+from unternehmenskonto.mailbox.conversations.models import DraftFile, SentFile
 from unternehmenskonto.mailbox.intake import Upload
 from unternehmenskonto.mailbox.models import Attachment
 
@@ -19,6 +20,8 @@ log = structlog.get_logger()
 
 #: A stored object without a message is left alone for so long: its request may still run.
 ORPHAN_AGE = timedelta(days=1)
+#: Where the names of objects are written that somebody needs.
+PATHS = (Attachment.path, DraftFile.path, SentFile.path)
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def sweep_orphans() -> None:
     """Remove stored objects older than ORPHAN_AGE that belong to no attachment."""
     count = 0
     for paths in storage.older_objects(now() - ORPHAN_AGE):
-        known = set(db.session.scalars(select(Attachment.path).where(Attachment.path.in_(paths))))
+        known = {path for column in PATHS for path in db.session.scalars(select(column).where(column.in_(paths)))}
         for path in paths:
             if path not in known:
                 storage.delete(path)

@@ -58,13 +58,17 @@ def record_of(message: Message, attachments: list[Attachment]) -> bytes:
         message.made_available_at.isoformat(),
         [[file.id.hex, file.file_name, file.media_type, file.size, file.sha256] for file in attachments],
     ]
-    return orjson.dumps(fields)
+    # What was added later stands at the end, and only where there is any: older records stay as they are.
+    later = {"reply": message.reply}
+    if added := {name: value for name, value in later.items() if value is not None}:
+        fields.append(added)
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
 def append(mailbox: Mailbox, message: Message, attachments: list[Attachment]) -> ChainLink:
     """Add the message to the mailbox's chain; the caller holds the lock on the mailbox."""
     salt = secrets.token_bytes(SALT_BYTES)
-    leaf = _leaf(salt, record_of(message, attachments))
+    leaf = leaf_of(salt, record_of(message, attachments))
     link = ChainLink(
         company_id=mailbox.company_id,
         sequence_number=message.sequence_number,
@@ -72,7 +76,7 @@ def append(mailbox: Mailbox, message: Message, attachments: list[Attachment]) ->
         salt=salt,
         leaf=leaf,
         previous=mailbox.head,
-        hash=_link(mailbox.head, message.sequence_number, leaf),
+        hash=hash_of(mailbox.head, message.sequence_number, leaf),
         recorded_at=message.made_available_at,
     )
     mailbox.head = link.hash
@@ -125,7 +129,7 @@ def _links(company_id: uuid.UUID) -> Iterator[tuple[ChainLink, Message | None]]:
 def _faults(link: ChainLink, message: Message | None, previous: bytes) -> Iterator[str]:
     if link.previous != previous:
         yield "is not linked to the one before it"
-    if link.hash != _link(link.previous, link.sequence_number, link.leaf):
+    if link.hash != hash_of(link.previous, link.sequence_number, link.leaf):
         yield "hash of the link was changed"
     if link.salt is None:
         if message is not None:
@@ -133,7 +137,7 @@ def _faults(link: ChainLink, message: Message | None, previous: bytes) -> Iterat
         return
     if message is None:
         yield "message is gone but was not erased properly (its salt is still there)"
-    elif _leaf(link.salt, record_of(message, list(message.attachments))) != link.leaf:
+    elif leaf_of(link.salt, record_of(message, list(message.attachments))) != link.leaf:
         yield "message or attachments were changed after delivery"
 
 
@@ -156,9 +160,11 @@ def _end_faults(mailbox: Mailbox, number: int, head: bytes) -> Iterator[str]:
         yield f"message {stray}: was inserted without a link"
 
 
-def _leaf(salt: bytes, record: bytes) -> bytes:
+def leaf_of(salt: bytes, record: bytes) -> bytes:
+    """Return the salted commitment to a canonical record."""
     return hashlib.sha256(salt + record).digest()
 
 
-def _link(previous: bytes, number: int, leaf: bytes) -> bytes:
+def hash_of(previous: bytes, number: int, leaf: bytes) -> bytes:
+    """Return the hash of a link: what went before, its number, its leaf."""
     return hashlib.sha256(previous + number.to_bytes(8, "big") + leaf).digest()

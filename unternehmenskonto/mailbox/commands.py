@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from unternehmenskonto.db import db
 from unternehmenskonto.mailbox import chain
+from unternehmenskonto.mailbox.conversations import proofs
 from unternehmenskonto.mailbox.models import Mailbox
 
 
@@ -26,13 +27,15 @@ def verify_mailbox(company: uuid.UUID | None) -> None:
     companies = db.session.scalars(query).all()
     if company is not None and not companies:
         raise click.ClickException(f"There is no mailbox of company {company}.")
-    links = broken = 0
+    links = sent_links = broken = 0
     for company_id in companies:
-        verdict = chain.verify(company_id)
+        verdict, sent = chain.verify(company_id), proofs.verify(company_id)
         links += verdict.links
-        broken += bool(verdict.faults)
-        for fault in verdict.faults:
+        sent_links += sent.links
+        faults = [*verdict.faults, *sent.faults]
+        broken += bool(faults)
+        for fault in faults:
             click.echo(f"mailbox {company_id}: {fault}")
-    click.echo(f"{len(companies)} mailboxes, {links} messages, {broken} with faults.")
+    click.echo(f"{len(companies)} mailboxes, {links} messages, {sent_links} sent, {broken} with faults.")
     if broken:
         raise click.exceptions.Exit(1)

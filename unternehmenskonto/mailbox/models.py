@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from unternehmenskonto.db import Base, new_id, now
@@ -121,6 +123,9 @@ class Message(Base):
     #: False: the instruction on remedies is missing or wrong, so the period is a year (VwGO section 58(2)).
     remedy_instructed: Mapped[bool | None]
     remedy_addressee: Mapped[str | None] = mapped_column(String(500))
+
+    #: Whether and how the company may answer (schemas.ReplySchema); None: not at all.
+    reply: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
     accepted_at: Mapped[datetime]
     made_available_at: Mapped[datetime]

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from unternehmenskonto.mailbox.conversations.limits import MAXIMUM_REPLIES_PER_PAGE, REPLIES_PER_PAGE
+from unternehmenskonto.mailbox.conversations.schemas import AcknowledgementAnswer, ReplyAnswer, ReplyList
 from unternehmenskonto.mailbox.problems import PROBLEMS
 from unternehmenskonto.mailbox.schemas import MessageAnswer, MessageSchema, MessageState, ProblemDetails
 
@@ -11,6 +13,7 @@ VERSION = "1.0.0"
 REF = "#/components/schemas/{model}"
 PROBLEM_TYPE = "application/problem+json"
 DELIVER_STATUSES = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)
+REPLY_STATUSES = (401, 403, 404, 429, 500, 503)
 STATE_STATUSES = (401, 403, 404, 429, 500, 503)
 
 
@@ -21,6 +24,9 @@ def document(base_url: str) -> dict[str, Any]:
             (MessageSchema, "validation"),
             (MessageAnswer, "serialization"),
             (MessageState, "serialization"),
+            (ReplyList, "serialization"),
+            (ReplyAnswer, "serialization"),
+            (AcknowledgementAnswer, "serialization"),
             (ProblemDetails, "serialization"),
         ],
         ref_template=REF,
@@ -36,6 +42,10 @@ def document(base_url: str) -> dict[str, Any]:
         "paths": {
             "/api/v1/messages": {"post": _deliver()},
             "/api/v1/messages/{id}": {"get": _state()},
+            "/api/v1/replies": {"get": _replies()},
+            "/api/v1/replies/{id}": {"get": _reply()},
+            "/api/v1/replies/{id}/attachments/{attachment_id}": {"get": _file()},
+            "/api/v1/replies/{id}/acknowledgement": {"put": _acknowledge()},
             "/api/v1/problems": {"get": _problems()},
         },
         "components": {
@@ -46,7 +56,10 @@ def document(base_url: str) -> dict[str, Any]:
                     "flows": {
                         "clientCredentials": {
                             "tokenUrl": f"{base_url}/oauth/token",
-                            "scopes": {"mailbox.deliver": "Deliver messages"},
+                            "scopes": {
+                                "mailbox.deliver": "Deliver messages",
+                                "mailbox.replies": "Fetch what companies wrote to you",
+                            },
                         }
                     },
                 }
@@ -112,6 +125,62 @@ def _state() -> dict[str, Any]:
         ],
         "responses": {"200": _json("State of the message.", "MessageState"), **_refusals(STATE_STATUSES)},
     }
+
+
+def _replies() -> dict[str, Any]:
+    number = {"type": "integer", "minimum": 1, "maximum": MAXIMUM_REPLIES_PER_PAGE, "default": REPLIES_PER_PAGE}
+    return {
+        "operationId": "replies",
+        "summary": "Fetch what companies wrote to you, in the order of arrival",
+        "security": [{"oauth": ["mailbox.replies"]}],
+        "parameters": [
+            {
+                "name": "after",
+                "in": "query",
+                "description": "`next` of the last answer; left out: from the beginning.",
+                "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+            },
+            {"name": "limit", "in": "query", "schema": number},
+        ],
+        "responses": {"200": _json("One page.", "ReplyList"), **_refusals((400, *REPLY_STATUSES))},
+    }
+
+
+def _reply() -> dict[str, Any]:
+    return {
+        "operationId": "reply",
+        "summary": "Fetch one reply",
+        "security": [{"oauth": ["mailbox.replies"]}],
+        "parameters": [_id("id")],
+        "responses": {"200": _json("The reply.", "ReplyAnswer"), **_refusals(REPLY_STATUSES)},
+    }
+
+
+def _file() -> dict[str, Any]:
+    content = {
+        "application/octet-stream": {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+    }
+    return {
+        "operationId": "replyAttachment",
+        "summary": "Fetch a file of a reply in its original bytes",
+        "security": [{"oauth": ["mailbox.replies"]}],
+        "parameters": [_id("id"), _id("attachment_id")],
+        "responses": {"200": {"description": "The file.", "content": content}, **_refusals(REPLY_STATUSES)},
+    }
+
+
+def _acknowledge() -> dict[str, Any]:
+    return {
+        "operationId": "acknowledgeReply",
+        "summary": "Confirm that you have the reply; the company sees it",
+        "security": [{"oauth": ["mailbox.replies"]}],
+        "parameters": [_id("id")],
+        "responses": {"200": _json("Confirmed.", "AcknowledgementAnswer"), **_refusals(REPLY_STATUSES)},
+    }
+
+
+def _id(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
 def _problems() -> dict[str, Any]:

@@ -98,15 +98,27 @@ _ROWS = (
         _l("Prüfen Sie sie auf Tippfehler."),
     ),
     Problem(
+        "reply_is_over",
+        InvalidInput,
+        _l("Die Frist für die Antwort ist schon vorbei."),
+        _l("Nennen Sie unter „reply.until“ heute oder einen späteren Tag."),
+    ),
+    Problem(
+        "invalid_cursor",
+        InvalidInput,
+        _l("Das ist keine Stelle in der Liste."),
+        _l("Übernehmen Sie „next“ aus der letzten Antwort unverändert oder lassen Sie „after“ weg."),
+    ),
+    Problem(
         "invalid_token",
         SignInRequired,
         _l("Das Zugriffstoken fehlt, ist ungültig oder abgelaufen."),
-        _l("Holen Sie an /oauth/token ein neues mit dem Scope mailbox.deliver."),
+        _l("Holen Sie an /oauth/token ein neues mit dem Scope der Adresse, etwa mailbox.deliver."),
     ),
     Problem(
         "insufficient_scope",
         Forbidden,
-        _l("Dem Zugriffstoken fehlt der Scope mailbox.deliver."),
+        _l("Dem Zugriffstoken fehlt der Scope für diese Adresse."),
         _l("Fordern Sie ihn an /oauth/token an; der Betreiber muss ihn Ihrem Dienst erlaubt haben."),
     ),
     Problem(
@@ -132,6 +144,12 @@ _ROWS = (
         NotFound,
         _l("Diese Nachricht gibt es nicht oder ein anderer Dienst hat sie zugestellt."),
         _l("Prüfen Sie die Kennung aus der Antwort auf Ihre Zustellung."),
+    ),
+    Problem(
+        "reply_unknown",
+        NotFound,
+        _l("Diese Antwort oder Datei gibt es nicht, oder sie ist an einen anderen Dienst gerichtet."),
+        _l("Prüfen Sie die Kennung aus der Liste unter /api/v1/replies."),
     ),
     Problem(
         "too_slow",

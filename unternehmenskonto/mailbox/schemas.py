@@ -1,8 +1,9 @@
 """What the delivery API accepts and answers: exact fields, exact limits, texts that can be shown to anybody."""
 
 import json
+import re
 import unicodedata
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -22,6 +23,11 @@ ADDRESSEE_CHARACTERS = 500
 IDENTIFIER_CHARACTERS = 40
 COURT_CHARACTERS = 200
 REPORTED_ERRORS = 50
+QUESTIONS = 20
+QUESTION_CHARACTERS = 255
+CHOICES = 20
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)")
 
 #: Soft hyphen and the two joiners are part of written words; every other invisible character misleads.
 _ALLOWED_FORMAT = "\u00ad\u200c\u200d"
@@ -56,6 +62,32 @@ def _text(value: Any) -> Any:
     if not text.strip():
         raise PydanticCustomError("string_too_short", "empty")
     return text
+
+
+def _day(value: Any) -> Any:
+    """Return the date of YYYY-MM-DD."""
+    if not isinstance(value, str):
+        return value
+    if not _DAY.fullmatch(value):
+        raise PydanticCustomError("no_date", "no date")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("no_date", "no date") from None
+
+
+def _moment(value: Any) -> Any:
+    """Demand a day, or a time with its offset (RFC 3339); the text stays as the sender wrote it."""
+    if not isinstance(value, str):
+        return value
+    if not _TIME.fullmatch(value):
+        _day(value)
+        return value
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("no_date", "no date") from None
+    return value
 
 
 Subject = Annotated[str, Field(min_length=1, max_length=SUBJECT_CHARACTERS), BeforeValidator(_line)]
@@ -133,6 +165,45 @@ class DecisionSchema(Schema):
     remedy: RemedySchema
 
 
+class QuestionSchema(Schema):
+    """Something the company is asked in its reply."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", description="Your own name for it, unique here.")
+    kind: Literal["text", "yes_no", "date_choice", "amount", "upload"]
+    label: Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS), BeforeValidator(_line)]
+    choices: Annotated[list[Annotated[str, BeforeValidator(_moment)]], Field(max_length=CHOICES)] = Field(
+        default=[], description="Of date_choice only: days (2026-12-01) or times (2026-12-01T09:00:00+01:00)."
+    )
+    required: bool = False
+
+    @model_validator(mode="after")
+    def _choices_with_dates_only(self) -> "QuestionSchema":
+        if bool(self.choices) != (self.kind == "date_choice") or len(set(self.choices)) != len(self.choices):
+            raise PydanticCustomError("choices_and_kind", "choices only and always with date_choice")
+        return self
+
+
+class ReplySchema(Schema):
+    """Whether the company may answer this message, how long, and what it is asked."""
+
+    allowed: bool
+    until: Annotated[date, BeforeValidator(_day)] | None = Field(default=None, description="Last day, Berlin time.")
+    attachments: bool = Field(default=False, description="Whether files may come along that no question asks for.")
+    questions: Annotated[list[QuestionSchema], Field(max_length=QUESTIONS)] = []
+
+    @model_validator(mode="after")
+    def _nothing_where_not_allowed(self) -> "ReplySchema":
+        if not self.allowed and (self.until or self.attachments or self.questions):
+            raise PydanticCustomError("reply_not_allowed", "nothing more where no reply is allowed")
+        if len({question.id for question in self.questions}) != len(self.questions):
+            raise PydanticCustomError("question_twice", "an id stands twice")
+        return self
+
+    def as_stored(self) -> dict[str, Any] | None:
+        """Return what Message.reply keeps: until, attachments, questions."""
+        return self.model_dump(mode="json", exclude={"allowed"}) if self.allowed else None
+
+
 class MessageSchema(Schema):
     """A message to one company."""
 
@@ -143,6 +214,7 @@ class MessageSchema(Schema):
     body_format: Literal["text", "markdown"] = "text"
     reference: Reference | None = Field(default=None, description="Your own file number.")
     decision: DecisionSchema | None = Field(default=None, description="Only and always with kind decision.")
+    reply: ReplySchema | None = Field(default=None, description="Without it the company cannot answer.")
 
     @model_validator(mode="after")
     def _decision_only_with_its_kind(self) -> "MessageSchema":
@@ -160,6 +232,7 @@ class MessageSchema(Schema):
             body_format=self.body_format,
             reference=self.reference,
             decision=self._decision(default_land),
+            reply=self.reply.as_stored() if self.reply else None,
         )
 
     def _decision(self, default_land: str) -> DeliveredDecision | None:
@@ -283,6 +356,12 @@ _SENTENCES = {
     "extra_forbidden": _l("Dieses Feld ist nicht vorgesehen. Lassen Sie es weg."),
     "string_type": _l("Erwartet wird eine Zeichenkette."),
     "int_type": _l("Erwartet wird eine ganze Zahl."),
+    "list_type": _l("Erwartet wird eine Liste."),
+    "too_long": _l("Das sind zu viele. Erlaubt sind höchstens %(max_length)s."),
+    "no_date": _l("Das ist kein Datum. Schreiben Sie zum Beispiel 2026-12-01 oder 2026-12-01T09:00:00+01:00."),
+    "choices_and_kind": _l("„choices“ gehört zu jeder Frage „date_choice“ und zu keiner anderen; jede Wahl einmal."),
+    "reply_not_allowed": _l("Wo „allowed“ false ist, steht sonst nichts. Lassen Sie die anderen Felder weg."),
+    "question_twice": _l("Jede Frage braucht eine eigene „id“."),
     "bool_type": _l("Erwartet wird true oder false."),
     "model_type": _l("Erwartet wird ein Objekt."),
     "string_too_short": _l("Dieses Feld darf nicht leer sein."),

@@ -14,6 +14,7 @@ from unternehmenskonto import errors, storage
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import AppError, Forbidden, NotFound, Unavailable
 from unternehmenskonto.mailbox import digests, elsewhere, explanation, export, inbox, markup, reading
+from unternehmenskonto.mailbox.conversations.reading import correspondence_of
 from unternehmenskonto.permissions import Actor, current_actor, require
 
 bp = Blueprint("mailbox", __name__)
@@ -163,6 +164,7 @@ def _open(message_id: uuid.UUID, template: str) -> str | Response:
         sentences=explanation.sentences(message, opened.deadline, opened.today) if opened.deadline else [],
         land=explanation.LAND_NAMES.get(message.land or "", ""),
         surroundings=reading.surroundings(message, actor=current_actor()),
+        correspondence=correspondence_of(message, current_actor()),
     )
 
 

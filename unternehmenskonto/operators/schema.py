@@ -22,6 +22,7 @@ from unternehmenskonto.permissions import SCOPES
 
 MAXIMUM_KEYS = 10
 MAXIMUM_REGIONS = 1000
+MAXIMUM_TOPICS = 20
 LEIKA_KEY = re.compile(r"99\d{12}")
 REGION = re.compile(r"\d{2}(\d(\d{2}(\d{4}(\d{3})?)?)?)?")
 SECTOR = re.compile(r"[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?")
@@ -113,6 +114,17 @@ class ClientTable(_Table):
     contacts: Contacts = []
 
 
+class AcceptsTable(_Table):
+    """Companies may write to this service by themselves, about one of these topics."""
+
+    topics: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=100)]],
+        AfterValidator(unique),
+        Field(min_length=1, max_length=MAXIMUM_TOPICS),
+    ]
+    attachments: bool = False
+
+
 class ServiceTable(_Table):
     """One online service: directory entry, and, where there is a client, OpenID client and mailbox sender."""
 
@@ -131,6 +143,7 @@ class ServiceTable(_Table):
     sector: Annotated[str, AfterValidator(_sector)] | None = None
     client: ClientTable | None = None
     claims: list[ClaimTable] = []
+    accepts_messages: AcceptsTable | None = None
 
     def broken_rules(self) -> Iterator[tuple[Location, str]]:
         """Yield place and reason of each rule that the values break together."""
@@ -145,6 +158,8 @@ class ServiceTable(_Table):
         if self.client is None:
             if self.mailbox_sender:
                 yield ("mailbox_sender",), "a sender must be able to prove who it is; add a table [client]"
+            if self.accepts_messages:
+                yield ("accepts_messages",), "somebody must fetch the messages; add a table [client]"
             return
         yield from self._broken_client_rules(self.client)
         yield from self._broken_scope_rules(self.client)
@@ -156,7 +171,7 @@ class ServiceTable(_Table):
         method = ("client", "token_endpoint_auth_method")
         chosen = client.token_endpoint_auth_method
         has_keys = (client.jwks is not None) + (client.jwks_uri is not None)
-        if not client.redirect_uris and not self.mailbox_sender:
+        if not client.redirect_uris and not self.mailbox_sender and not self.accepts_messages:
             yield ("client",), "a client without redirect_uris can do nothing; add them, or write mailbox_sender = true"
         if chosen == "private_key_jwt" and has_keys != 1:
             yield method, "private_key_jwt needs the public keys; write either jwks_uri or jwks"
@@ -181,8 +196,14 @@ class ServiceTable(_Table):
     def _broken_scope_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
         """Rules about what the client may ask for (OpenID Connect Core 5.4)."""
         place, named = ("client", "scopes"), {claim.name for claim in self.claims}
+        if self.accepts_messages and client.token_endpoint_auth_method == "none":  # noqa: S105 - a method
+            yield ("accepts_messages",), "who fetches messages must prove who it is; write private_key_jwt and jwks_uri"
+        if self.accepts_messages and client.scopes and "mailbox.replies" not in client.scopes:
+            yield place, 'accepts_messages needs "mailbox.replies" here, or nobody could fetch the messages'
         if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
             yield place, "mailbox.deliver needs mailbox_sender = true; add it, or remove the scope"
+        if "mailbox.replies" in client.scopes and not (self.mailbox_sender or self.accepts_messages):
+            yield place, "mailbox.replies needs mailbox_sender = true or accepts_messages; add it, or remove the scope"
         if "openid" in client.scopes and not client.redirect_uris:
             yield place, "openid needs redirect_uris; add them, or remove the scope"
         for scope, members in STANDARD_SCOPES.items():
@@ -241,6 +262,7 @@ class ServiceTable(_Table):
             "sector": self.sector or self._default_sector(slug),
             "client": self._client(),
             "claims": [claim.model_dump() for claim in self.claims],
+            "accepts_messages": self.accepts_messages.model_dump() if self.accepts_messages else None,
         }
 
     def _default_sector(self, slug: str) -> str:
@@ -256,12 +278,15 @@ class ServiceTable(_Table):
         granted = {
             "authorization_code": ("openid", bool(self.client.redirect_uris)),
             "refresh_token": ("offline_access", self.client.offline_access),
-            "client_credentials": ("mailbox.deliver", self.mailbox_sender),
+            "client_credentials": ("mailbox.deliver mailbox.replies", self.mailbox_sender),
         }
+        if self.accepts_messages and not self.mailbox_sender:
+            granted["client_credentials"] = ("mailbox.replies", True)
+        following = [name for scopes, given in granted.values() if given for name in scopes.split()]
         return {
             **self.client.model_dump(exclude_none=True),
             "grant_types": [grant for grant, (_, given) in granted.items() if given],
-            "scopes": self.client.scopes or [scope for scope, given in granted.values() if given],
+            "scopes": self.client.scopes or following,
         }
 
     @classmethod

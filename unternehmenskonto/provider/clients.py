@@ -17,6 +17,9 @@ from unternehmenskonto.db import run
 from unternehmenskonto.provider.limits import CLIENT_SECONDS
 
 DELIVERY_SCOPE = "mailbox.deliver"
+REPLIES_SCOPE = "mailbox.replies"
+#: What software may ask for in its own name (RFC 6749 4.4).
+API_SCOPES = (DELIVERY_SCOPE, REPLIES_SCOPE)
 OPENID_SCOPE = "openid"
 #: OpenID Connect Core 11: tokens that work while the person is away.
 OFFLINE_SCOPE = "offline_access"
@@ -121,7 +124,9 @@ class Client(ClientMixin):
         """Return what of the asked scope this client may have; unknown values are left out (Core 3.1.2.1)."""
         allowed = {OPENID_SCOPE} if self.redirect_uris else set()
         if self.is_mailbox_sender:
-            allowed.add(DELIVERY_SCOPE)
+            allowed |= {DELIVERY_SCOPE, REPLIES_SCOPE}
+        # An authority that only takes messages: its registration names the scope.
+        allowed |= {name for name in self.registration.get("scopes") or () if name == REPLIES_SCOPE}
         if self.registration.get("scopes"):
             allowed &= set(self.registration["scopes"])
         if OPENID_SCOPE in allowed:
@@ -134,6 +139,10 @@ class Client(ClientMixin):
         """Return what of the asked scope a login gives: openid, groups of claims and offline_access as registered."""
         found = self.get_allowed_scope(scope).split()
         return " ".join(name for name in LOGIN_SCOPES if name in found)
+
+    def api_scope(self, scope: str | None) -> str:
+        """Return what of the asked scope the client may have in its own name."""
+        return " ".join(name for name in self.get_allowed_scope(scope).split() if name in API_SCOPES)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Tell whether the address is registered, character by character (RFC 9700 2.1)."""
@@ -158,7 +167,7 @@ class Client(ClientMixin):
         if grant_type == "authorization_code":
             return bool(self.get_allowed_scope(OPENID_SCOPE))
         is_proven = self.auth_method != "none"
-        return grant_type == "client_credentials" and is_proven and bool(self.get_allowed_scope(DELIVERY_SCOPE))
+        return grant_type == "client_credentials" and is_proven and bool(self.api_scope(" ".join(API_SCOPES)))
 
 
 def is_secret(given: str, expected_sha256: object) -> bool:

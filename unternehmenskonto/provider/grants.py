@@ -11,7 +11,7 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as ClientCreden
 from unternehmenskonto import audit
 from unternehmenskonto.db import run
 from unternehmenskonto.provider import codes, encryption, refresh, tokens
-from unternehmenskonto.provider.clients import DELIVERY_SCOPE, OPENID_SCOPE, Client
+from unternehmenskonto.provider.clients import API_SCOPES, DELIVERY_SCOPE, OPENID_SCOPE, Client
 from unternehmenskonto.provider.grant_facts import GrantFacts
 from unternehmenskonto.provider.limits import ACCESS_TOKEN_SECONDS
 from unternehmenskonto.provider.parameters import InvalidTarget
@@ -86,7 +86,7 @@ class RefreshTokenGrant(BaseGrant, TokenEndpointMixin):
 
 
 class ClientCredentialsGrant(ClientCredentialsEngine):
-    """RFC 6749 4.4: authorities that deliver to mailboxes, and nobody else."""
+    """RFC 6749 4.4: authorities that deliver to mailboxes or fetch what was written to them, and nobody else."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
 
@@ -95,26 +95,27 @@ class ClientCredentialsGrant(ClientCredentialsEngine):
         client: Client = self.authenticate_token_endpoint_client()
         self.request.client = client
         if not client.check_grant_type(self.GRANT_TYPE):
-            raise UnauthorizedClientError("This client may not deliver to mailboxes.")
+            raise UnauthorizedClientError("This client may not use the API.")
         asked = self.request.form.get("scope", DELIVERY_SCOPE).split()
-        if asked != [DELIVERY_SCOPE]:
-            raise InvalidScopeError(f"The only scope is {DELIVERY_SCOPE}.")
+        self.granted = client.api_scope(" ".join(asked))
+        if self.granted.split() != asked:
+            raise InvalidScopeError(f"Ask for one or more of these, as registered: {', '.join(API_SCOPES)}.")
         _check_resource(self.request.form, tokens.api_audience())
 
     def create_token_response(self) -> Answer:
         """Answer with a token for the API."""
         client: Client = self.request.client
         answer = {
-            "access_token": tokens.access_token_for_client(client, DELIVERY_SCOPE),
+            "access_token": tokens.access_token_for_client(client, self.granted),
             "token_type": "Bearer",
             "expires_in": ACCESS_TOKEN_SECONDS,
-            "scope": DELIVERY_SCOPE,
+            "scope": self.granted,
         }
         event = audit.parameters(
             "token.issued",
             by=f"client:{client.client_id}",
             service=client.client_id,
-            scope=DELIVERY_SCOPE,
+            scope=self.granted,
             grant_type=self.GRANT_TYPE,
         )
         run(audit.RECORD, event)

@@ -7,7 +7,7 @@ from unternehmenskonto.companies import assurance
 from unternehmenskonto.provider import claims, encryption
 from unternehmenskonto.provider.authorize import PROMPTS
 from unternehmenskonto.provider.client_keys import KEY_OF_ALG
-from unternehmenskonto.provider.clients import AUTH_METHODS, DELIVERY_SCOPE, LOGIN_SCOPES
+from unternehmenskonto.provider.clients import API_SCOPES, AUTH_METHODS, LOGIN_SCOPES
 from unternehmenskonto.provider.registration import REGISTER_PATH
 from unternehmenskonto.provider.responses import RESPONSE_MODES
 from unternehmenskonto.settings import get_settings
@@ -34,7 +34,7 @@ def document() -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": list(KEY_OF_ALG),
-        "scopes_supported": [*LOGIN_SCOPES, DELIVERY_SCOPE],
+        "scopes_supported": [*LOGIN_SCOPES, *API_SCOPES],
         "response_types_supported": ["code"],
         "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
