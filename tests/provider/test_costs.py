@@ -83,6 +83,7 @@ def test_one_more_for_a_person_of_several_companies_however_many(client: FlaskCl
 
 def test_metadata_costs_no_statement(client: FlaskClient) -> None:
     keys.public_keys()
+    client.get("/.well-known/openid-configuration")
     for path in ("/.well-known/openid-configuration", "/oauth/jwks"):
         with statements() as found:
             assert client.get(path).status_code == 200

@@ -1,9 +1,13 @@
 """Discovery says what is true: each thing it names works, each thing it leaves out does not."""
 
+from flask import Flask
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 
-from tests.provider.party import Party
+from tests.provider.party import Party, claims_of, path_of
 from unternehmenskonto.companies.models import Membership
+from unternehmenskonto.db import db
+from unternehmenskonto.provider import metadata
 
 PATH = "/.well-known/openid-configuration"
 
@@ -48,3 +52,36 @@ def test_what_is_named_works(client: FlaskClient, member: Membership) -> None:
     claims = Party(claims=tuple(found["claims_supported"]))
     facts = claims.userinfo(client, claims.tokens(client)["access_token"]).get_json()
     assert facts.keys() <= set(found["claims_supported"])
+
+
+def test_an_exemption_from_pkce_shows(app: Flask, client: FlaskClient, member: Membership) -> None:
+    """Required of all unless the operator exempts a named client, and that shows in discovery and log."""
+    exempt = {"pkce_exempt": True, "pkce_exempt_reason": "Altes Verfahren, bis 2027."}
+    app.extensions.pop(metadata.EXTENSION, None)
+    assert client.get(PATH).get_json()["pkce_required"] is True
+    party = Party(registration=exempt)
+    assert client.get(PATH).get_json()["pkce_required"] is True, "kept for five minutes"
+    app.extensions.pop(metadata.EXTENSION)
+    assert client.get(PATH).get_json()["pkce_required"] is False
+    with capture_logs() as logs:
+        assert party.code(client, code_challenge=None, code_challenge_method=None)
+    warning = next(entry for entry in logs if entry["event"] == "login without PKCE")
+    assert (warning["log_level"], warning["service"]) == ("warning", party.client_id)
+    assert warning["reason"] == exempt["pkce_exempt_reason"]
+    party.service.is_enabled = False
+    db.session.commit()
+    app.extensions.pop(metadata.EXTENSION)
+    assert client.get(PATH).get_json()["pkce_required"] is True
+    app.extensions.pop(metadata.EXTENSION)
+
+
+def test_one_login_opens_every_service(client: FlaskClient, member: Membership) -> None:
+    """Single sign-on: the second service asks for agreement and not for a login; they cannot compare what they get."""
+    first, second = Party(), Party()
+    one = claims_of(first.tokens(client)["id_token"])
+    waiting = second.authorize(client)
+    assert path_of(waiting).startswith("/oauth/weiter/")
+    other = claims_of(second.tokens(client)["id_token"])
+    assert one["auth_time"] == other["auth_time"]
+    for name in ("sub", "sid", "org_sub", "aud"):
+        assert one[name] != other[name], name

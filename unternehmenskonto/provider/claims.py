@@ -41,11 +41,6 @@ class Subjects:
     org_sub: str
 
 
-def _true(value: Any) -> bool | None:
-    """Return True or nothing: "not proved" would be an answer about somebody's diligence."""
-    return True if value else None
-
-
 #: Takes a row of holders.py.
 Source = Callable[[Any], Any]
 
@@ -71,6 +66,7 @@ _SOURCES: dict[str, Source] = {
     "family_name": lambda h: h.person_family_name,
     "birthdate": lambda h: h.person_date_of_birth and h.person_date_of_birth.isoformat(),
     "email": lambda h: h.membership_email,
+    # Told when it is known to be so, else left out: "not proved" would be an answer about somebody's diligence.
     "email_verified": lambda h: (
         (h.membership_email is not None and h.membership_email == h.membership_verified_email) or None
     ),

@@ -1,13 +1,18 @@
 """What we tell machines about ourselves: only what is true, and all of it."""
 
+import time
 from typing import Any
+
+from flask import current_app
 
 from unternehmenskonto import keys
 from unternehmenskonto.companies import assurance
+from unternehmenskonto.db import run
 from unternehmenskonto.provider import claims, encryption
 from unternehmenskonto.provider.authorize import PROMPTS
 from unternehmenskonto.provider.client_keys import KEY_OF_ALG
 from unternehmenskonto.provider.clients import API_SCOPES, AUTH_METHODS, LOGIN_SCOPES
+from unternehmenskonto.provider.limits import METADATA_SECONDS
 from unternehmenskonto.provider.registration import REGISTER_PATH
 from unternehmenskonto.provider.responses import RESPONSE_MODES
 from unternehmenskonto.settings import get_settings
@@ -15,6 +20,10 @@ from unternehmenskonto.web import LANGUAGES
 
 #: In every ID token, whatever the registration says.
 PROTOCOL_CLAIMS = ("iss", "aud", "iat", "exp", "nonce", "sid", "at_hash")
+EXTENSION = "provider_pkce"
+_EXEMPT = """
+    SELECT EXISTS (SELECT FROM online_services WHERE is_enabled AND client ->> 'pkce_exempt' = 'true') AS is_there
+"""
 
 
 def document() -> dict[str, Any]:
@@ -48,6 +57,8 @@ def document() -> dict[str, Any]:
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(KEY_OF_ALG),
         "code_challenge_methods_supported": ["S256"],
+        # Ours: false while the operator lets a named client go without (services/*.toml, pkce_exempt).
+        "pkce_required": _is_pkce_for_all(),
         "claim_types_supported": ["normal"],
         "claims_supported": [*PROTOCOL_CLAIMS, *claims.SUPPORTED],
         "acr_values_supported": [assurance.eidas_uri(level) for level in assurance.LEVELS],
@@ -67,3 +78,12 @@ def document() -> dict[str, Any]:
 def jwks() -> dict[str, Any]:
     """Return our public keys."""
     return keys.jwks()
+
+
+def _is_pkce_for_all() -> bool:
+    """Tell whether no client is exempt; looked up as often as readers of the document come back for it."""
+    found: tuple[float, bool] | None = current_app.extensions.get(EXTENSION)
+    if found is None or time.monotonic() - found[0] > METADATA_SECONDS:
+        found = time.monotonic(), not run(_EXEMPT, {})[0].is_there
+        current_app.extensions[EXTENSION] = found
+    return found[1]
