@@ -1,5 +1,6 @@
 """The addresses of all pages, taken from the routes, so that a new page is checked without being named."""
 
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from unternehmenskonto import audit
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.mailbox.models import Message
+from unternehmenskonto.mailbox.search.models import SavedSearch
 from unternehmenskonto.provider import consents
 
 FIXED_PAGES = ("barrierefreiheit", "datenschutz", "impressum", "sicherheit")
@@ -65,6 +67,26 @@ def a_disclosure(membership: Membership) -> str:
     return "/datenweitergaben"
 
 
+def a_saved_search(membership: Membership) -> SavedSearch:
+    """Keep a search under a name that is hard to break."""
+    fields = {"suche": LONG_WORD, "art": "decision"}
+    search = SavedSearch(
+        company_id=membership.company_id, membership_id=membership.id, name=f"{LONG_WORD} {secrets.token_hex(3)}",
+        fields=fields,
+    )  # fmt: skip
+    db.session.add(search)
+    db.session.commit()
+    return search
+
+
+def a_search(membership: Membership) -> str:
+    """Return a search with filters that finds a message with long words."""
+    a_decision(membership)
+    a_saved_search(membership)
+    db.session.commit()
+    return "/postfach/suche?suche=gebuehrensatzung&art=decision&von=2026-01-01&anhang=yes"
+
+
 #: How to open the pages whose address has a variable part, or which are empty by themselves.
 EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/seiten/<name>": lambda membership: "/seiten/impressum",
@@ -79,6 +101,11 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/postfach/entwuerfe/<uuid:draft_id>/pruefen": writing_examples.a_review,
     "/postfach/gesendet/<uuid:sent_id>": writing_examples.a_copy,
     "/postfach/neu": writing_examples.a_new_message,
+    "/postfach/suche": a_search,
+    "/postfach/suche/gemerkt/<uuid:search_id>": lambda membership: (
+        f"/postfach/suche/gemerkt/{a_saved_search(membership).id}"
+    ),
+    "/postfach/suche/merken": lambda membership: "/postfach/suche/merken?suche=bescheid&art=decision",
     "/unternehmen/personen/<uuid:membership_id>": lambda membership: f"/unternehmen/personen/{membership.id}",
     "/unternehmen/personen/<uuid:membership_id>/entfernen": (
         lambda membership: f"/unternehmen/personen/{membership.id}/entfernen"

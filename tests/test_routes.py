@@ -87,6 +87,11 @@ GET       /postfach/gesendet/<uuid:sent_id>  permission mailbox.read
 GET       /postfach/gesendet/<uuid:sent_id>/anhang/<uuid:file_id>  permission mailbox.read
 GET       /postfach/gesendet/<uuid:sent_id>/nachweis/<kind>  permission mailbox.read
 GET       /postfach/neu  permission mailbox.manage
+GET       /postfach/suche  permission mailbox.read
+GET POST  /postfach/suche/gemerkt/<uuid:search_id>  permission mailbox.read
+POST      /postfach/suche/gemerkt/<uuid:search_id>/loeschen  permission mailbox.read
+POST      /postfach/suche/gemerkt/<uuid:search_id>/wiederherstellen  permission mailbox.read
+GET POST  /postfach/suche/merken  permission mailbox.read
 GET       /seiten/<name>  public
 GET       /sitzungen  signed_in
 POST      /sitzungen/<uuid:session_id>/beenden  signed_in

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from unternehmenskonto.mailbox import api, commands, views, watch
+from unternehmenskonto.mailbox import api, commands, search, views, watch
 from unternehmenskonto.mailbox import models as models
 from unternehmenskonto.mailbox.conversations import api as conversations_api
 from unternehmenskonto.mailbox.conversations import models as conversations_models  # noqa: F401
@@ -18,3 +18,4 @@ def init_app(app: Flask) -> None:
     watch.init_app(app)
     app.register_blueprint(conversations_api.bp)
     app.register_blueprint(conversations_views.bp)
+    search.init_app(app)

@@ -23,6 +23,7 @@ from unternehmenskonto.mailbox.idempotency import Answer, RequestKey
 from unternehmenskonto.mailbox.models import GENESIS, Attachment, Mailbox, Message
 from unternehmenskonto.mailbox.problems import refusal
 from unternehmenskonto.mailbox.rules import Regime
+from unternehmenskonto.mailbox.search import index
 from unternehmenskonto.notifications.actions import notify_new_message
 
 ROUTE = "POST /api/v1/messages"
@@ -128,6 +129,7 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
     message = _add_message(mailbox, delivery, message_id=message_id, service=service, accepted_at=accepted_at)
     attachments = _add_attachments(message, files)
     link = chain.append(mailbox, message, attachments)
+    index.add(message, attachments)
     proofs = receipts.issue_for_delivery(message, attachments, pseudonym=pseudonym, chain_hash=link.hash)
     audit.record(
         "message.delivered",

@@ -160,13 +160,14 @@ def _rows(actor: Actor, folder: Folder, *bounds: ColumnElement[bool], newest_fir
 def _page(rows: list[Row[Any]] | Any, *, has_newer: bool, has_older: bool) -> Page:
     today = legal_day(now())
     return Page(
-        entries=[_entry(row, today) for row in rows],
+        entries=[entry(row, today, has_attachments=row.has_attachments) for row in rows],
         older=encode(b"o", (rows[-1].made_available_at, rows[-1].id)) if has_older else None,
         newer=encode(b"n", (rows[0].made_available_at, rows[0].id)) if has_newer else None,
     )
 
 
-def _entry(row: Row[Any], today: date) -> Entry:
+def entry(row: Row[Any] | Message, today: date, *, has_attachments: bool) -> Entry:
+    """Return the line for a message, or for a row with what a line shows of it."""
     ends, until = row.remedy_ends_on, _retrieve_until(row)
     return Entry(
         id=row.id,
@@ -179,11 +180,11 @@ def _entry(row: Row[Any], today: date) -> Entry:
         days_left=None if ends is None else (ends - today).days,
         retrieve_until=until,
         is_ended=until is not None and until < today,
-        has_attachments=row.has_attachments,
+        has_attachments=has_attachments,
     )
 
 
-def _retrieve_until(row: Row[Any]) -> date | None:
+def _retrieve_until(row: Row[Any] | Message) -> date | None:
     if row.regime is None or row.first_retrieved_at is not None:
         return None
     day = legal_day(row.made_available_at)

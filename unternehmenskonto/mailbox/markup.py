@@ -24,6 +24,22 @@ def render(body: str, body_format: str) -> Markup:
     return _markdown(body) if body_format == "markdown" else _plain(body)
 
 
+def plain(body: str) -> str:
+    """Return the text of a Markdown body without its marks, one line for each paragraph, cell or item."""
+    lines = []
+    for token in _parser.parse(body):
+        if token.type == "inline":
+            pieces = (child.content if child.content else " " for child in token.children or [] if _is_text(child))
+            lines.append("".join(pieces))
+        elif token.type in ("fence", "code_block"):
+            lines.append(token.content)
+    return "\n".join(lines)
+
+
+def _is_text(token: Token) -> bool:
+    return token.type in ("text", "code_inline", "softbreak", "hardbreak")
+
+
 def _plain(body: str) -> Markup:
     """Escape everything; empty lines part paragraphs, single line ends stay."""
     paragraphs = (part.strip("\n") for part in _PARAGRAPHS.split(body))

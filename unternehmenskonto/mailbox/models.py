@@ -80,6 +80,9 @@ class Message(Base):
         # The sender asks for a message by its id alone.
         Index("ix_messages_service", "service", "id"),
         ForeignKeyConstraint(["company_id", "topic_id"], ["mailbox_topics.company_id", "mailbox_topics.id"]),
+        # What the search filters by, where it is rare in a mailbox.
+        Index("ix_messages_unread", "company_id", "sequence_number", postgresql_where=text("is_unread")),
+        Index("ix_messages_sender", "company_id", "service", "sequence_number"),
         CheckConstraint("kind IN ('message', 'decision')", name="kind"),
         CheckConstraint("body_format IN ('text', 'markdown')", name="body_format"),
         CheckConstraint("regime IN ('ozg9', 'ao122a', 'vwvfg41_2a')", name="regime"),

@@ -1,0 +1,105 @@
+"""What a search asks for: words and filters, as conditions on messages."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, exists, false
+
+from unternehmenskonto.db import now
+from unternehmenskonto.mailbox.deadlines import legal_day
+from unternehmenskonto.mailbox.models import Attachment, Message
+
+LEGAL_ZONE = ZoneInfo("Europe/Berlin")
+#: A deadline is near for so many days.
+SOON_DAYS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Empty values do not restrict; all others must hold together."""
+
+    words: str = ""
+    #: Name of the authority as on the day of delivery.
+    authority: str = ""
+    #: Slug of the online service.
+    service: str = ""
+    #: message or decision
+    kind: str = ""
+    #: yes or no
+    read: str = ""
+    #: running, soon, over or none
+    deadline: str = ""
+    since: date | None = None
+    until: date | None = None
+    #: yes or no
+    attachment: str = ""
+    #: inbox or archive
+    folder: str = ""
+    #: Further conditions of other features, already written for Message.
+    more: tuple[ColumnElement[bool], ...] = field(default=(), compare=False)
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return what must hold for a message, without words and company."""
+        found = [_CHOICES[name][value]() for name in _CHOICES if (value := getattr(self, name))]
+        if self.authority:
+            found.append(Message.sender_authority == self.authority)
+        if self.service:
+            found.append(Message.service == self.service)
+        since, until = self.period()
+        if since is not None:
+            found.append(Message.made_available_at >= since)
+        if until is not None:
+            found.append(Message.made_available_at < until)
+        return [*found, *self.more]
+
+    def period(self) -> tuple[datetime | None, datetime | None]:
+        """Return the first moment and the one after the last; both days count in full."""
+        return (
+            begin_of(self.since) if self.since else None,
+            begin_of(self.until + timedelta(days=1)) if self.until else None,
+        )
+
+
+def begin_of(day: date) -> datetime:
+    """Return the moment at which the day begins in Germany."""
+    return datetime.combine(day, time(), tzinfo=LEGAL_ZONE).astimezone(UTC)
+
+
+def _running() -> ColumnElement[bool]:
+    return Message.remedy_ends_on >= legal_day(now())
+
+
+def _soon() -> ColumnElement[bool]:
+    return and_(_running(), Message.remedy_ends_on <= legal_day(now()) + timedelta(days=SOON_DAYS))
+
+
+def _over() -> ColumnElement[bool]:
+    return Message.remedy_ends_on < legal_day(now())
+
+
+def _has_attachment() -> ColumnElement[bool]:
+    return exists().where(Attachment.company_id == Message.company_id, Attachment.message_id == Message.id)
+
+
+def nothing() -> ColumnElement[bool]:
+    """Return the condition that no message fulfils, for a value that does not exist."""
+    return false()
+
+
+_CHOICES: dict[str, dict[str, Any]] = {
+    "kind": {"message": lambda: Message.kind == "message", "decision": lambda: Message.kind == "decision"},
+    "read": {"yes": lambda: Message.is_unread.is_(False), "no": lambda: Message.is_unread.is_(True)},
+    "deadline": {
+        "running": _running,
+        "soon": _soon,
+        "over": _over,
+        "none": lambda: Message.remedy_ends_on.is_(None),
+    },
+    "attachment": {"yes": _has_attachment, "no": lambda: ~_has_attachment()},
+    "folder": {
+        "inbox": lambda: Message.archived_at.is_(None),
+        "archive": lambda: Message.archived_at.is_not(None),
+    },
+}
