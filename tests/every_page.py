@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from tests.factories import make_service
 from tests.mailbox.conversations import writing_examples
 from tests.mailbox.reading_data import authority, file, put
+from tests.mailbox.watch import examples as watch
 from tests.provider.party import Party
 from unternehmenskonto import audit
 from unternehmenskonto.companies.models import Membership
@@ -38,11 +39,6 @@ def a_decision(membership: Membership) -> Message:
         reference="GA-2026-0001/" + "7" * 60,
         files=[file(f"{LONG_WORD}.pdf", b"%PDF-1.7 a"), file("b.csv", b"a;b", "text/csv")],
     )
-
-
-def a_waiting_decision(membership: Membership) -> Message:
-    """Put a decision into the mailbox whose dates depend on when somebody opens it."""
-    return put(membership.company, authority(), regime="vwvfg41_2a", subject=f"Bescheid im {LONG_WORD}")
 
 
 def a_disclosure(membership: Membership) -> str:
@@ -92,7 +88,10 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/seiten/<name>": lambda membership: "/seiten/impressum",
     "/datenweitergaben": a_disclosure,
     "/dienste/<slug>": lambda membership: f"/dienste/{make_service(name='Gewerbeanmeldung').slug}",
-    "/fristen/<uuid:message_id>": lambda membership: f"/fristen/{a_waiting_decision(membership).id}?tag=x",
+    "/abwesenheit": watch.absences,
+    "/fristen": watch.deadlines,
+    "/fristen/<uuid:message_id>": watch.explained,
+    "/fristen/kalender": watch.calendar,
     "/oauth/weiter/<name>": lambda membership: "/oauth/authorize?" + urlencode(Party().request()),
     "/postfach/<uuid:message_id>": lambda membership: f"/postfach/{a_decision(membership).id}",
     "/postfach/<uuid:message_id>/druck": lambda membership: f"/postfach/{a_decision(membership).id}/druck",

@@ -72,7 +72,7 @@ def post(client: FlaskClient, path: str, **fields: str) -> str:
 
 
 def address(page: str) -> str:
-    return "/kalender/" + page.split("/kalender/")[1].split("<")[0]
+    return "/kalender/" + page.split("/kalender/")[1].split('"')[0]
 
 
 def test_an_event_is_what_the_standard_says(app: Flask) -> None:

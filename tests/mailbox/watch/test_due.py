@@ -24,6 +24,7 @@ from unternehmenskonto.mailbox.deadlines import legal_day, provision_end
 from unternehmenskonto.mailbox.inbox import InvalidCursor
 from unternehmenskonto.mailbox.models import Message
 from unternehmenskonto.mailbox.rules import rule_for
+from unternehmenskonto.mailbox.team.models import Task
 from unternehmenskonto.mailbox.watch import due
 from unternehmenskonto.permissions import Actor
 
@@ -129,6 +130,29 @@ def test_number_of_those_due_soon_has_an_end(app: Flask) -> None:
     assert due.count_soon(actor_of(membership)) == due.COUNTED
 
 
+def test_internal_dates_stand_beside_the_legal_ones(client: FlaskClient) -> None:
+    membership = reader(client)
+    done, agreed, _other = decisions(membership.company, [2, 3, 4])
+    ordinary = put(membership.company, authority(), subject="Rückfrage")
+    common = {"company_id": membership.company_id, "is_listed": True}
+    db.session.add_all(
+        [
+            Task(message_id=done, done_at=MORNING, done_by=membership.id, closed_at=MORNING, **common),
+            Task(message_id=agreed, due_on=TODAY + timedelta(days=1), **common),
+            Task(message_id=ordinary.id, due_on=TODAY, assignee_id=membership.id, **common),
+        ]
+    )
+    db.session.commit()
+    found = {one.id: one for one in due.list_due(actor=actor_of(membership)).entries}
+    assert (found[done].is_done, found[agreed].internal_due_on) == (True, TODAY + timedelta(days=1))
+    assert due.count_soon(actor_of(membership)) == 2
+    (own,) = due.own_dates(actor_of(membership))
+    assert (own.id, own.days_left, own.is_decision) == (ordinary.id, 0, False)
+    page = client.get("/fristen").text
+    assert "erledigt" in page and "Intern bis 02.12.2026" in page and "Ihre internen Termine" in page
+    assert faults(page) == []
+
+
 def test_page_costs_the_same_whatever_it_shows(client: FlaskClient) -> None:
     membership = reader(client)
     costs = []
@@ -140,7 +164,8 @@ def test_page_costs_the_same_whatever_it_shows(client: FlaskClient) -> None:
             assert client.get("/fristen").status_code == 200
         costs.append(len(statements))
         assert not [one for one in statements if "messages.body," in one]
-    assert len(set(costs)) == 1 and costs[0] <= 4
+    # Who is there, the list, who was told, own dates, the badge, the deadlines that end soon.
+    assert costs == [6] * 4
 
 
 def test_page_is_read_by_its_index(app: Flask) -> None:

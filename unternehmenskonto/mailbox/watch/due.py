@@ -9,13 +9,14 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, func, literal, select, tuple_, union_all
+from sqlalchemy import Row, Select, and_, func, literal, select, tuple_, union_all
 
 from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import NotFound
 from unternehmenskonto.mailbox.deadlines import legal_day
 from unternehmenskonto.mailbox.inbox import SOON_DAYS, InvalidCursor
 from unternehmenskonto.mailbox.models import Message
+from unternehmenskonto.mailbox.team.models import Task
 from unternehmenskonto.mailbox.visibility import visible_to
 from unternehmenskonto.permissions import Actor
 
@@ -24,9 +25,12 @@ PAGE_SIZE = 25
 SHOWN_AFTER_DAYS = 30
 #: The number in the navigation ends here: 99+.
 COUNTED = 100
+OWN_DATES = 5
 SUNDAY = 6
 #: Running or over, day, id of the last message of the page.
 _CURSOR = struct.Struct(">ci16s")
+
+_TASK_OF_MESSAGE = and_(Task.company_id == Message.company_id, Task.message_id == Message.id)
 
 Group = Literal["today", "week", "later", "over"]
 Key = tuple[date, uuid.UUID]
@@ -44,6 +48,21 @@ class Due:
     group: Group
     by_retrieval: bool
     is_opened: bool
+    #: What the company agreed on inside; nothing of it moves the legal day.
+    internal_due_on: date | None
+    is_done: bool
+
+
+@dataclass(frozen=True)
+class Internal:
+    """A date that the company set itself for a message of the person."""
+
+    id: uuid.UUID
+    subject: str
+    sender: str
+    is_decision: bool
+    due_on: date
+    days_left: int
 
 
 @dataclass(frozen=True)
@@ -76,15 +95,37 @@ def list_due(*, actor: Actor, cursor: str | None = None) -> Page:
 
 
 def count_soon(actor: Actor) -> int:
-    """Return how many deadlines end within SOON_DAYS, today included; COUNTED at most."""
+    """Return how many deadlines that are not done end within SOON_DAYS, today included; COUNTED at most."""
     today = legal_day(now())
     some = (
         select(literal(1))
+        .select_from(Message)
+        .outerjoin(Task, _TASK_OF_MESSAGE)
+        .where(Task.closed_at.is_(None))
         .where(Message.company_id == actor.company_id, visible_to(actor))
         .where(Message.due_on.between(today, today + timedelta(days=SOON_DAYS)))
         .limit(COUNTED)
     )
     return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def own_dates(actor: Actor) -> list[Internal]:
+    """Return the next internal dates of what is assigned to the person, OWN_DATES at most."""
+    today = legal_day(now())
+    rows = db.session.execute(
+        select(Message.id, Message.subject, Message.sender_authority, Message.kind, Task.due_on)
+        .join(Task, _TASK_OF_MESSAGE)
+        .where(Task.company_id == actor.company_id, Task.assignee_id == actor.membership_id)
+        .where(Task.closed_at.is_(None), Task.is_listed, Task.due_on.is_not(None), visible_to(actor))
+        .order_by(Task.sort_on, Task.message_id)
+        .limit(OWN_DATES)
+    )
+    return [
+        Internal(
+            row.id, row.subject, row.sender_authority, row.kind == "decision", row.due_on, (row.due_on - today).days
+        )
+        for row in rows
+    ]
 
 
 def decision_of(*, actor: Actor, message_id: uuid.UUID) -> Message:
@@ -123,7 +164,9 @@ def _select(actor: Actor) -> Select[Any]:
         Message.regime,
         Message.remedy_ends_on,
         Message.first_retrieved_at,
-    )
+        Task.due_on.label("internal_due_on"),
+        Task.closed_at,
+    ).outerjoin(Task, _TASK_OF_MESSAGE)
     selected: Select[Any] = query.where(Message.company_id == actor.company_id, visible_to(actor))
     return selected
 
@@ -159,6 +202,8 @@ def _entry(row: Row[Any], today: date) -> Due:
         group=group_of(row.due_on, today),
         by_retrieval=by_retrieval(row.regime, row.remedy_ends_on),
         is_opened=row.first_retrieved_at is not None,
+        internal_due_on=row.internal_due_on,
+        is_done=row.closed_at is not None,
     )
 
 

@@ -28,6 +28,7 @@ def show_due() -> str:
         "mailbox/watch/list.html",
         page=page,
         covered=covered,
+        own_dates=due.own_dates(actor) if cursor is None else [],
         is_first=cursor is None,
         after_days=due.SHOWN_AFTER_DAYS,
     )
