@@ -1,8 +1,8 @@
 """What the machine allows: the price of each thing that nobody can leave out, and what a row needs of them.
 
 The price of a row is the sum over the fewest requests, signatures, statements and commits that keep what we
-promise: every request is looked up anew, nothing that was told to be done can be lost, every token and every
-disclosure is in the audit log. What we do beyond that is ours to take away.
+promise: what a person may do is looked up at each request, nothing that was told to be done can be lost, every
+token and every disclosure is in the audit log. What we do beyond that is ours to take away.
 """
 
 import http.client
@@ -92,18 +92,19 @@ def needs(row: str) -> Needs:
     return Needs(**{**vars(found), **more})
 
 
-#: Without the signature of the ID token.
+#: Without the signature of the ID token. What a client is allowed may be known from a moment ago.
 _NEEDS = {
-    # authorize: session, agreement and client in one look; grant and code. token: client; code spent.
-    # userinfo: values; disclosure logged.
-    "code-flow": Needs(request=3, ec_sign=1, ec_verify=1, select=3, commit=3),
+    # authorize: session and agreement in one look; grant and code. token: code spent. userinfo: values; disclosure
+    # logged.
+    "code-flow": Needs(request=3, ec_sign=1, ec_verify=1, select=2, commit=3),
     # authorize, sign-in page, lead on, callback, consent page, agree, token, userinfo. Commits: request kept, login
-    # begun, login taken, session, agreement with code, code spent, disclosure logged.
-    "login": Needs(request=8, call=2, ec_sign=2, ec_verify=1, rsa_verify=1, select=5, commit=7),
-    "client-basic": Needs(request=1, ec_sign=1, select=1, commit=1),
-    "client-jwt": Needs(request=1, ec_sign=1, ec_verify=1, select=1, commit=1),
-    "refresh": Needs(request=1, ec_sign=1, select=1, commit=1),
-    "introspection": Needs(request=1, ec_verify=1, select=2),
+    # begun, login taken, session, agreement with code, code spent, disclosure logged. Looks: request and session,
+    # values for the page; the same request and session when agreeing; values for userinfo.
+    "login": Needs(request=8, call=2, ec_sign=2, ec_verify=1, rsa_verify=1, select=4, commit=7),
+    "client-basic": Needs(request=1, ec_sign=1, commit=1),
+    "client-jwt": Needs(request=1, ec_sign=1, ec_verify=1, commit=1),
+    "refresh": Needs(request=1, ec_sign=1, commit=1),
+    "introspection": Needs(request=1, ec_verify=1, select=1),
     "userinfo": Needs(request=1, ec_verify=1, select=1, commit=1),
     "discovery": Needs(request=1),
 }
