@@ -10,12 +10,15 @@ from flask.testing import FlaskClient
 
 from tests.factories import make_service
 from tests.mailbox.conversations import writing_examples
-from tests.mailbox.reading_data import authority, file, put
+from tests.mailbox.reading_data import acting, authority, file, put
 from tests.mailbox.watch import examples as watch
 from tests.provider.party import Party
 from unternehmenskonto import audit
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
+from unternehmenskonto.mailbox.folders import actions as folders
+from unternehmenskonto.mailbox.folders import erasure
+from unternehmenskonto.mailbox.labels import actions as labels
 from unternehmenskonto.mailbox.models import Message
 from unternehmenskonto.mailbox.search.models import SavedSearch
 from unternehmenskonto.provider import consents
@@ -26,19 +29,57 @@ LONG_WORD = "Straßenreinigungsgebührensatzungsänderungsverfahren"
 DELIVERED_AT = datetime(2026, 11, 10, 9, 0, tzinfo=UTC)
 
 
-def a_decision(membership: Membership) -> Message:
+def a_decision(membership: Membership, regime: str = "ozg9", at: datetime | None = DELIVERED_AT) -> Message:
     """Put a decision with attachments and long words into the mailbox."""
     return put(
         membership.company,
         authority(),
-        regime="ozg9",
-        at=DELIVERED_AT,
+        regime=regime,
+        at=at,
         subject=f"Bescheid im {LONG_WORD}",
         body=f"# Bescheid\n\nÜber das **{LONG_WORD}**:\n\n- [Auskunft](https://behoerde.example)\n\n| a | b |\n|-|-|",
         body_format="markdown",
         reference="GA-2026-0001/" + "7" * 60,
         files=[file(f"{LONG_WORD}.pdf", b"%PDF-1.7 a"), file("b.csv", b"a;b", "text/csv")],
     )
+
+
+def a_waiting_decision(membership: Membership) -> Message:
+    """Put a decision into the mailbox whose dates depend on when somebody opens it."""
+    return put(membership.company, authority(), regime="vwvfg41_2a", subject=f"Bescheid im {LONG_WORD}")
+
+
+def full_lists(membership: Membership, address: str) -> str:
+    """Put messages into all folders, with labels and a result above the list; `{label}` becomes the id of a label."""
+    actor, service = acting(membership), authority()
+    names = {label.name for label in labels.list_labels(actor=actor).values()}
+    name = next(name for name in (f"{LONG_WORD[:32]} {number}" for number in range(50)) if name not in names)
+    label = labels.make(actor=actor, name=name, colour="violet")
+    subjects = [f"Mitteilung zum {LONG_WORD}", "Kurz", "Einladung", "Erinnerung", "Protokoll", "Alt"]
+    ids = [put(membership.company, service, subject=subject).id for subject in subjects]
+    ids.append(a_decision(membership).id)
+    folders.act(actor=actor, action="label", message_ids=ids, label_id=label.id)
+    folders.act(actor=actor, action="archive", message_ids=ids[2:4])
+    bulk = folders.act(actor=actor, action="bin", message_ids=ids[4:])
+    db.session.commit()
+    return address.format(label=label.id) + f"?ergebnis={bulk.id}&auswahl=alle"
+
+
+def a_message_to_erase(membership: Membership) -> str:
+    """Put messages into the bin and return where their final deletion is confirmed."""
+    ids = [put(membership.company, authority(), subject=LONG_WORD, files=[file("a.pdf", b"%PDF")]).id for _ in "ab"]
+    folders.act(actor=acting(membership), action="bin", message_ids=ids)
+    db.session.commit()
+    return f"/postfach/papierkorb/loeschen?n={ids[0]}&n={ids[1]}"
+
+
+def an_erased_message(membership: Membership) -> str:
+    """Delete a message for good and return where its remains are shown."""
+    message_id = put(membership.company, authority()).id
+    folders.act(actor=acting(membership), action="bin", message_ids=[message_id])
+    erasure.erase(actor=acting(membership), message_ids=[message_id])
+    db.session.commit()
+    return "/postfach/papierkorb/geloescht"
 
 
 def a_disclosure(membership: Membership) -> str:
@@ -94,6 +135,22 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/fristen/kalender": watch.calendar,
     "/oauth/weiter/<name>": lambda membership: "/oauth/authorize?" + urlencode(Party().request()),
     "/postfach/<uuid:message_id>": lambda membership: f"/postfach/{a_decision(membership).id}",
+    "/postfach": lambda membership: full_lists(membership, "/postfach"),
+    "/postfach/archiv": lambda membership: full_lists(membership, "/postfach/archiv"),
+    "/postfach/papierkorb": lambda membership: full_lists(membership, "/postfach/papierkorb"),
+    "/postfach/papierkorb/geloescht": an_erased_message,
+    "/postfach/papierkorb/loeschen": a_message_to_erase,
+    "/postfach/etiketten": lambda membership: full_lists(membership, "/postfach/etiketten"),
+    "/postfach/etiketten/<uuid:label_id>": lambda membership: full_lists(membership, "/postfach/etiketten/{label}"),
+    "/postfach/etiketten/<uuid:label_id>/bearbeiten": (
+        lambda membership: full_lists(membership, "/postfach/etiketten/{label}/bearbeiten")
+    ),
+    "/postfach/etiketten/<uuid:label_id>/loeschen": (
+        lambda membership: full_lists(membership, "/postfach/etiketten/{label}/loeschen")
+    ),
+    "/postfach/<uuid:message_id>/vorschau": (
+        lambda membership: f"/postfach/{a_decision(membership, regime='vwvfg41_2a', at=None).id}/vorschau"
+    ),
     "/postfach/<uuid:message_id>/druck": lambda membership: f"/postfach/{a_decision(membership).id}/druck",
     "/postfach/<uuid:message_id>/antworten": writing_examples.a_form,
     "/postfach/entwuerfe/<uuid:draft_id>": writing_examples.a_draft,

@@ -74,6 +74,18 @@ def test_generated_columns_are_those_of_the_models(fresh_app: Flask) -> None:
             assert shown[0] == shown[1] is not None
 
 
+def test_what_hangs_on_a_message_goes_with_it() -> None:
+    """A message may be erased by a person; whatever tells of it either goes too or has no key on it."""
+    hanging = [
+        f"{table.name}.{key.name}"
+        for table in Base.metadata.tables.values()
+        for key in table.foreign_key_constraints
+        if key.referred_table.name in ("messages", "attachments")
+        and not str(key.ondelete).startswith(("CASCADE", "SET NULL"))
+    ]
+    assert hanging == []
+
+
 def test_migrations_can_run_again(fresh_app: Flask) -> None:
     result = fresh_app.test_cli_runner().invoke(args=["db", "upgrade"])
     assert result.exit_code == 0

@@ -66,11 +66,14 @@ GET POST  /oauth/userinfo  public
 GET POST  /oauth/weiter/<name>  public
 GET       /postfach  permission mailbox.read
 GET       /postfach/<uuid:message_id>  permission mailbox.read
+POST      /postfach/<uuid:message_id>/abrufen  permission mailbox.read
 GET       /postfach/<uuid:message_id>/anhang/<uuid:attachment_id>  permission mailbox.read
 POST      /postfach/<uuid:message_id>/archivieren  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/antworten  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/druck  permission mailbox.read
+POST      /postfach/<uuid:message_id>/papierkorb  permission mailbox.manage
 POST      /postfach/<uuid:message_id>/ungelesen  permission mailbox.manage
+GET       /postfach/<uuid:message_id>/vorschau  permission mailbox.read
 POST      /postfach/<uuid:message_id>/wiederherstellen  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/zip  permission mailbox.read
 GET       /postfach/archiv  permission mailbox.read
@@ -92,6 +95,17 @@ GET POST  /postfach/suche/gemerkt/<uuid:search_id>  permission mailbox.read
 POST      /postfach/suche/gemerkt/<uuid:search_id>/loeschen  permission mailbox.read
 POST      /postfach/suche/gemerkt/<uuid:search_id>/wiederherstellen  permission mailbox.read
 GET POST  /postfach/suche/merken  permission mailbox.read
+POST      /postfach/auswahl  permission mailbox.manage
+POST      /postfach/auswahl/<uuid:bulk_id>/rueckgaengig  permission mailbox.manage
+GET       /postfach/etiketten  permission mailbox.read
+POST      /postfach/etiketten  permission mailbox.manage
+GET       /postfach/etiketten/<uuid:label_id>  permission mailbox.read
+GET POST  /postfach/etiketten/<uuid:label_id>/bearbeiten  permission mailbox.manage
+GET POST  /postfach/etiketten/<uuid:label_id>/loeschen  permission mailbox.manage
+GET       /postfach/papierkorb  permission mailbox.read
+GET       /postfach/papierkorb/geloescht  permission mailbox.read
+GET       /postfach/papierkorb/loeschen  permission mailbox.manage
+POST      /postfach/papierkorb/loeschen  permission mailbox.manage
 GET       /seiten/<name>  public
 GET       /sitzungen  signed_in
 POST      /sitzungen/<uuid:session_id>/beenden  signed_in

@@ -165,7 +165,16 @@ def test_hostile_messages_stay_text(client: FlaskClient, body_format: str) -> No
     ]  # fmt: skip
     db.session.commit()
     plain = Tree(client.get("/seiten/impressum").text)
-    harmless = {element.tag for element in plain.elements} | {"details", "summary", "section", "time", "dl", "dt", "dd"}
+    harmless = {element.tag for element in plain.elements} | {
+        "details",
+        "summary",
+        "section",
+        "time",
+        "dl",
+        "dt",
+        "dd",
+        "label",
+    }
     harmless |= {
         "ol",
         "table",
@@ -206,20 +215,12 @@ def test_marks_and_folders_on_the_pages(client: FlaskClient) -> None:
     assert "als ungelesen markiert" in answer.text and "Ungelesen:" in answer.text
     answer = client.post(f"{address}/archivieren", data=data, follow_redirects=True)
     assert "„Bescheid &lt;b&gt;“ liegt jetzt im Archiv" in answer.text
-    assert f'action="{address}/wiederherstellen"' in answer.text
+    assert '/rueckgaengig"' in answer.text
     assert "app-empty" in answer.text and faults(answer.text) == []
     assert address in client.get("/postfach/archiv").text
     assert "liegt im Archiv" in client.get(address).text
     answer = client.post(f"{address}/wiederherstellen", data=data, follow_redirects=True)
     assert "wieder im Posteingang" in answer.text and address in answer.text
-    assert "rchiv“" not in client.get(f"/postfach?archiviert={message.id}").text
-
-
-@pytest.mark.parametrize("value", ["", "x", "0190a20a-0000-7000-8000-000000000001"])
-def test_nobody_can_make_up_what_was_archived(client: FlaskClient, value: str) -> None:
-    reader(client)
-    answer = client.get("/postfach", query_string={"archiviert": value})
-    assert answer.status_code == 200 and "liegt jetzt im Archiv" not in answer.text
 
 
 def test_an_attachment_comes_in_its_original_bytes(client: FlaskClient) -> None:

@@ -7,12 +7,16 @@ from unternehmenskonto.mailbox import models as models
 from unternehmenskonto.mailbox.conversations import api as conversations_api
 from unternehmenskonto.mailbox.conversations import models as conversations_models  # noqa: F401
 from unternehmenskonto.mailbox.conversations import views as conversations_views
+from unternehmenskonto.mailbox.folders import views as folder_views
+from unternehmenskonto.mailbox.labels import views as label_views
 
 
 def init_app(app: Flask) -> None:
     """Register the API, pages and commands of this part."""
     app.register_blueprint(api.bp)
     app.register_blueprint(views.bp)
+    app.register_blueprint(folder_views.bp)
+    app.register_blueprint(label_views.bp)
     app.context_processor(views.unread_badge)
     commands.register(app)
     watch.init_app(app)

@@ -19,6 +19,7 @@ from unternehmenskonto.companies.subjects import company_by_subject, subject
 from unternehmenskonto.db import db, new_id, now
 from unternehmenskonto.mailbox import chain, idempotency, receipts
 from unternehmenskonto.mailbox.deadlines import Deadline, Remedy, Unit, compute, legal_day
+from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.idempotency import Answer, RequestKey
 from unternehmenskonto.mailbox.models import GENESIS, Attachment, Mailbox, Message
 from unternehmenskonto.mailbox.problems import refusal
@@ -147,13 +148,28 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
 
 
 def state(*, client_id: str, message_id: uuid.UUID) -> dict[str, Any]:
-    """Return what the sender may know of its message; raise `message_unknown` for anybody else's."""
+    """Return what the sender may know of its message; raise `message_unknown` for anybody else's.
+
+    Of a message that its reader deleted, times, dates and proofs stay; there are no attachments any more.
+    """
     message = db.session.scalar(select(Message).where(Message.service == client_id, Message.id == message_id))
     if message is None:
+        return _state_of_erased(client_id, message_id)
+    return _state(message, message.attachments)
+
+
+def _state_of_erased(client_id: str, message_id: uuid.UUID) -> dict[str, Any]:
+    erased = select(ErasedMessage).where(ErasedMessage.service == client_id, ErasedMessage.message_id == message_id)
+    found = db.session.scalar(erased)
+    if found is None:
         raise refusal("message_unknown")
+    return _state(found, [])
+
+
+def _state(message: Message | ErasedMessage, attachments: Sequence[Attachment]) -> dict[str, Any]:
     retrieved_at = message.first_retrieved_at
     return {
-        **shown(message, message.attachments, receipts.receipts_of(message)),
+        **shown(message, attachments, receipts.receipts_of(message)),
         "is_retrieved": retrieved_at is not None,
         "first_retrieved_at": receipts.utc(retrieved_at) if retrieved_at else None,
     }
@@ -169,10 +185,12 @@ def locked_mailbox(company_id: uuid.UUID) -> Mailbox:
     return db.session.scalars(locked.execution_options(populate_existing=True)).one()
 
 
-def shown(message: Message, attachments: Sequence[Attachment], proofs: dict[str, str]) -> dict[str, Any]:
+def shown(
+    message: Message | ErasedMessage, attachments: Sequence[Attachment], proofs: dict[str, str]
+) -> dict[str, Any]:
     """Return a message as the API shows it to its sender."""
     return {
-        "id": str(message.id),
+        "id": str(message.id if isinstance(message, Message) else message.message_id),
         "sequence_number": message.sequence_number,
         "accepted_at": receipts.utc(message.accepted_at),
         "made_available_at": receipts.utc(message.made_available_at),

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from unternehmenskonto.db import db
+from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.models import GENESIS, Attachment, ChainLink, Mailbox, Message
 
 SALT_BYTES = 32
@@ -88,12 +89,13 @@ def verify(company_id: uuid.UUID) -> Verdict:
     """Recompute one mailbox's chain from the messages as they lie there; streams in batches."""
     mailbox = db.session.get(Mailbox, company_id, populate_existing=True)
     previous, number, faults = GENESIS, 0, []
-    for link, message in _links(company_id):
+    for link, message, is_erased in _links(company_id):
         number += 1
         if link.sequence_number != number:
             faults.append(f"link {number} is missing")
             number = link.sequence_number
-        faults += [f"message {link.sequence_number}: {fault}" for fault in _faults(link, message, previous)]
+        found = _faults(link, message, previous, is_erased=is_erased)
+        faults += [f"message {link.sequence_number}: {fault}" for fault in found]
         previous = link.hash
         if len(faults) >= REPORTED_FAULTS:
             break
@@ -102,8 +104,8 @@ def verify(company_id: uuid.UUID) -> Verdict:
     return Verdict(company_id=company_id, links=number, head=previous.hex(), faults=faults[:REPORTED_FAULTS])
 
 
-def _links(company_id: uuid.UUID) -> Iterator[tuple[ChainLink, Message | None]]:
-    """Yield each link with its message in the order of the chain; None for a message that is gone."""
+def _links(company_id: uuid.UUID) -> Iterator[tuple[ChainLink, Message | None, bool]]:
+    """Yield each link with its message in the order of the chain; None for one that is gone, and whether by erasure."""
     after = 0
     while True:
         links = db.session.scalars(
@@ -122,11 +124,19 @@ def _links(company_id: uuid.UUID) -> Iterator[tuple[ChainLink, Message | None]]:
             .execution_options(populate_existing=True)
         ).all()
         messages = {message.id: message for message in found}
-        yield from ((link, messages.get(link.message_id)) for link in links)
+        gone = [link.message_id for link in links if link.message_id not in messages]
+        erased = set(
+            db.session.scalars(
+                select(ErasedMessage.message_id).where(
+                    ErasedMessage.company_id == company_id, ErasedMessage.message_id.in_(gone)
+                )
+            )
+        )
+        yield from ((link, messages.get(link.message_id), link.message_id in erased) for link in links)
         after = links[-1].sequence_number
 
 
-def _faults(link: ChainLink, message: Message | None, previous: bytes) -> Iterator[str]:
+def _faults(link: ChainLink, message: Message | None, previous: bytes, *, is_erased: bool) -> Iterator[str]:
     if link.previous != previous:
         yield "is not linked to the one before it"
     if link.hash != hash_of(link.previous, link.sequence_number, link.leaf):
@@ -134,6 +144,8 @@ def _faults(link: ChainLink, message: Message | None, previous: bytes) -> Iterat
     if link.salt is None:
         if message is not None:
             yield "salt is gone but the message is still there"
+        elif not is_erased:
+            yield "message and salt are gone but nothing tells who erased them"
         return
     if message is None:
         yield "message is gone but was not erased properly (its salt is still there)"

@@ -1,35 +1,39 @@
-"""The lists of a mailbox: inbox and archive, paged by keyset, and the number of unread messages."""
+"""The lists of a mailbox: inbox, archive and bin, paged by keyset."""
 
 import base64
 import binascii
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Row, exists, func, select, tuple_
+from sqlalchemy import Row, Subquery, and_, exists, func, select, tuple_
 
 from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import InvalidInput
 from unternehmenskonto.mailbox.deadlines import legal_day, provision_end
-from unternehmenskonto.mailbox.models import Attachment, Mailbox, Message
+from unternehmenskonto.mailbox.labels.models import MessageLabel
+from unternehmenskonto.mailbox.models import Attachment, Message
+from unternehmenskonto.mailbox.places import Folder, lies_in
 from unternehmenskonto.mailbox.rules import rule_for
-from unternehmenskonto.mailbox.team.models import Topic
-from unternehmenskonto.mailbox.visibility import nearest, topics_of
+from unternehmenskonto.mailbox.visibility import nearest, visible_to
 from unternehmenskonto.permissions import Actor
 
 PAGE_SIZE = 25
+#: What a person may choose; the last is also the most that can be selected at once.
+PAGE_SIZES = (25, 50, 100)
 #: A deadline this near is marked.
 SOON_DAYS = 7
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Direction, microseconds since EPOCH, id of the message at the edge.
 _CURSOR = struct.Struct(">cq16s")
 
-Folder = Literal["inbox", "archive"]
 Key = tuple[datetime, uuid.UUID]
+#: From limit, direction and edge to the keys of a page.
+Keys = Callable[[int, bool, Key | None], Subquery]
 
 #: The order of every list: by time, and by id where two came at once.
 KEY = tuple_(Message.made_available_at, Message.id)
@@ -58,6 +62,14 @@ class Entry:
     retrieve_until: date | None
     is_ended: bool
     has_attachments: bool
+    is_opened: bool
+    is_archived: bool
+    labels: tuple[uuid.UUID, ...]
+
+    @property
+    def needs_choice(self) -> bool:
+        """Tell whether opening it would announce it: the first retrieval counts, and it is in time."""
+        return self.retrieve_until is not None and not self.is_ended
 
     @property
     def is_soon(self) -> bool:
@@ -67,31 +79,48 @@ class Entry:
 
 @dataclass(frozen=True)
 class Page:
-    """Up to PAGE_SIZE lines, newest first, and where the list goes on in both directions."""
+    """Up to `size` lines, newest first, and where the list goes on in both directions."""
 
     entries: list[Entry]
     older: str | None
     newer: str | None
 
 
-def list_messages(*, actor: Actor, folder: Folder, cursor: str | None = None) -> Page:
+def list_messages(*, actor: Actor, folder: Folder, cursor: str | None = None, size: int = PAGE_SIZE) -> Page:
     """Return one page of the folder as this person may see it; its cost does not depend on the size of the mailbox.
 
     Raises InvalidCursor for a cursor that is none of ours.
     """
-    if cursor is None:
-        return _first(actor, folder)
-    direction, key = decode(cursor)
-    return _older(actor, folder, key) if direction == b"o" else _newer(actor, folder, key)
+
+    def keys(limit: int, newest_first: bool, key: Key | None) -> Subquery:
+        bounds = () if key is None else (key > KEY,) if newest_first else (key < KEY,)
+        return nearest(actor, lies_in(folder), *bounds, limit=limit, newest_first=newest_first)
+
+    return _read(actor, keys, cursor, size)
 
 
-def unread_count(actor: Actor) -> int:
-    """Return how many of the messages this person may see nobody has read; counted when they change, not here."""
-    hidden = select(func.coalesce(func.sum(Topic.unread_count), 0)).where(
-        Topic.company_id == actor.company_id, Topic.id.not_in(topics_of(actor))
-    )
-    query = select(Mailbox.unread_count - hidden.scalar_subquery()).where(Mailbox.company_id == actor.company_id)
-    return db.session.scalar(query) or 0
+def list_labelled(*, actor: Actor, label_id: uuid.UUID, cursor: str | None = None, size: int = PAGE_SIZE) -> Page:
+    """Return one page of the messages with this label, in inbox and archive alike; raises InvalidCursor."""
+    place: Any = tuple_(MessageLabel.made_available_at, MessageLabel.message_id)
+
+    def keys(limit: int, newest_first: bool, key: Key | None) -> Subquery:
+        query: Any = (
+            select(MessageLabel.made_available_at, MessageLabel.message_id.label("id"))
+            .join(
+                Message,
+                and_(Message.company_id == MessageLabel.company_id, Message.id == MessageLabel.message_id),
+            )
+            .where(MessageLabel.company_id == actor.company_id, MessageLabel.label_id == label_id)
+            .where(Message.binned_at.is_(None), visible_to(actor))
+        )
+        if key is not None:
+            query = query.where(key > place if newest_first else key < place)
+        order = [MessageLabel.made_available_at, MessageLabel.message_id]
+        query = query.order_by(*(column.desc() if newest_first else column.asc() for column in order))
+        found: Subquery = query.limit(limit).subquery()
+        return found
+
+    return _read(actor, keys, cursor, size)
 
 
 def encode(direction: bytes, key: Key) -> str:
@@ -114,30 +143,27 @@ def decode(cursor: str) -> tuple[bytes, Key]:
     return direction, (moment, uuid.UUID(bytes=message_id))
 
 
-def _first(actor: Actor, folder: Folder) -> Page:
-    rows = _rows(actor, folder)
-    return _page(rows[:PAGE_SIZE], has_newer=False, has_older=len(rows) > PAGE_SIZE)
+def _read(actor: Actor, keys: Keys, cursor: str | None, size: int) -> Page:
+    """Read the page that the cursor names; one more line tells whether there are others."""
+    direction, key = (b"o", None) if cursor is None else decode(cursor)
+    newest_first = direction == b"o"
+    rows = _rows(actor, keys(size + 1, newest_first, key), newest_first=newest_first)
+    if key is None:
+        return _page(rows[:size], has_newer=False, has_older=len(rows) > size)
+    if newest_first and rows:
+        return _page(rows[:size], has_newer=True, has_older=len(rows) > size)
+    if not newest_first and len(rows) > size:
+        return _page(rows[size - 1 :: -1], has_newer=True, has_older=True)
+    # The rest was moved meanwhile; or the newest page, which is always a full one.
+    return _read(actor, keys, None, size)
 
 
-def _older(actor: Actor, folder: Folder, key: Key) -> Page:
-    rows = _rows(actor, folder, key > KEY)
-    if not rows:  # the rest was archived or restored meanwhile
-        return _first(actor, folder)
-    return _page(rows[:PAGE_SIZE], has_newer=True, has_older=len(rows) > PAGE_SIZE)
-
-
-def _newer(actor: Actor, folder: Folder, key: Key) -> Page:
-    rows = _rows(actor, folder, key < KEY, newest_first=False)
-    if len(rows) <= PAGE_SIZE:  # the newest page is always a full one
-        return _first(actor, folder)
-    return _page(rows[PAGE_SIZE - 1 :: -1], has_newer=True, has_older=True)
-
-
-def _rows(actor: Actor, folder: Folder, *bounds: ColumnElement[bool], newest_first: bool = True) -> Sequence[Row[Any]]:
-    """Return what the lines of a page show, never the body, and one more to tell whether there are others."""
-    place = Message.archived_at.is_(None) if folder == "inbox" else Message.archived_at.is_not(None)
-    keys = nearest(actor, place, *bounds, limit=PAGE_SIZE + 1, newest_first=newest_first)
+def _rows(actor: Actor, keys: Subquery, *, newest_first: bool) -> Sequence[Row[Any]]:
+    """Return what the lines of a page show, never the body."""
     attachments = exists().where(Attachment.company_id == Message.company_id, Attachment.message_id == Message.id)
+    labels = select(func.array_agg(MessageLabel.label_id)).where(
+        MessageLabel.company_id == Message.company_id, MessageLabel.message_id == Message.id
+    )
     query: Any = select(
         Message.id,
         Message.made_available_at,
@@ -148,7 +174,9 @@ def _rows(actor: Actor, folder: Folder, *bounds: ColumnElement[bool], newest_fir
         Message.remedy_ends_on,
         Message.regime,
         Message.first_retrieved_at,
+        Message.archived_at,
         attachments.label("has_attachments"),
+        labels.scalar_subquery().label("labels"),
     ).join(keys, keys.c.id == Message.id)
     order = [Message.made_available_at, Message.id]
     query = query.where(Message.company_id == actor.company_id)
@@ -160,13 +188,15 @@ def _rows(actor: Actor, folder: Folder, *bounds: ColumnElement[bool], newest_fir
 def _page(rows: list[Row[Any]] | Any, *, has_newer: bool, has_older: bool) -> Page:
     today = legal_day(now())
     return Page(
-        entries=[entry(row, today, has_attachments=row.has_attachments) for row in rows],
+        entries=[
+            entry(row, today, has_attachments=row.has_attachments, labels=tuple(row.labels or ())) for row in rows
+        ],
         older=encode(b"o", (rows[-1].made_available_at, rows[-1].id)) if has_older else None,
         newer=encode(b"n", (rows[0].made_available_at, rows[0].id)) if has_newer else None,
     )
 
 
-def entry(row: Row[Any] | Message, today: date, *, has_attachments: bool) -> Entry:
+def entry(row: Row[Any] | Message, today: date, *, has_attachments: bool, labels: tuple[uuid.UUID, ...] = ()) -> Entry:
     """Return the line for a message, or for a row with what a line shows of it."""
     ends, until = row.remedy_ends_on, _retrieve_until(row)
     return Entry(
@@ -181,6 +211,9 @@ def entry(row: Row[Any] | Message, today: date, *, has_attachments: bool) -> Ent
         retrieve_until=until,
         is_ended=until is not None and until < today,
         has_attachments=has_attachments,
+        is_opened=row.first_retrieved_at is not None,
+        is_archived=row.archived_at is not None,
+        labels=labels,
     )
 
 

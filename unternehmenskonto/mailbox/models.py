@@ -38,14 +38,20 @@ class Mailbox(Base):
     """One per company, made at the first delivery or the first look; its row orders the deliveries."""
 
     __tablename__ = "mailboxes"
-    __table_args__ = (CheckConstraint("unread_count >= 0 AND last_sequence >= 0", name="counts"),)
+    __table_args__ = (
+        CheckConstraint(
+            "last_sequence >= 0 AND unread_archived >= 0 AND unread_count >= unread_archived", name="counts"
+        ),
+    )
 
     company_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("companies.id"), primary_key=True)
     last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
     #: Hash of the newest ChainLink.
     head: Mapped[bytes] = mapped_column(LargeBinary(32), default=GENESIS)
-    #: Unread messages, archived ones included; changes in the transaction that changes Message.is_unread.
+    #: Unread messages in inbox and archive, and those in the archive alone; they change in the transaction that
+    #: changes a message (see places.py).
     unread_count: Mapped[int] = mapped_column(default=0)
+    unread_archived: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     #: "Done" of a task needs a second person.
     has_four_eyes: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -57,16 +63,13 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("company_id", "sequence_number"),
-        Index(
-            "ix_messages_inbox", "company_id", "made_available_at", "id", postgresql_where=text("archived_at IS NULL")
-        ),
-        Index(
-            "ix_messages_archive",
-            "company_id",
-            "made_available_at",
-            "id",
-            postgresql_where=text("archived_at IS NOT NULL"),
-        ),
+        # One list for each folder, and in it one for each topic: see visibility.nearest.
+        Index("ix_messages_inbox", "company_id", "topic_id", "made_available_at", "id",
+              postgresql_where=text("archived_at IS NULL AND binned_at IS NULL")),
+        Index("ix_messages_archive", "company_id", "topic_id", "made_available_at", "id",
+              postgresql_where=text("archived_at IS NOT NULL AND binned_at IS NULL")),
+        Index("ix_messages_bin", "company_id", "topic_id", "made_available_at", "id",
+              postgresql_where=text("binned_at IS NOT NULL")),
         # Page "Fristen"; the jobs that watch one day over all companies; what nobody has opened.
         Index("ix_messages_due", "company_id", "due_on", "id", postgresql_where=text("due_on IS NOT NULL")),
         Index("ix_messages_due_day", "due_on", "company_id", "id", postgresql_where=text("due_on IS NOT NULL")),
@@ -94,7 +97,7 @@ class Message(Base):
             name="decision",
         ),
         CheckConstraint("(first_retrieved_at IS NULL) = (first_retrieved_by IS NULL)", name="first_retrieved"),
-    )
+    )  # fmt: skip
 
     company_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("mailboxes.company_id"), primary_key=True)
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -145,6 +148,8 @@ class Message(Base):
 
     is_unread: Mapped[bool] = mapped_column(default=True)
     archived_at: Mapped[datetime | None]
+    #: In the bin since then; archived_at tells where it goes when it is restored.
+    binned_at: Mapped[datetime | None]
     #: The topic whose members alone see it; None: everybody who reads the mailbox (see visibility.py).
     topic_id: Mapped[uuid.UUID | None]
 
@@ -161,7 +166,7 @@ class Attachment(Base):
 
     __tablename__ = "attachments"
     __table_args__ = (
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
+        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"], ondelete="CASCADE"),
         UniqueConstraint("company_id", "message_id", "position"),
         # The sweep of orphans asks for a stored object by its name.
         Index("ix_attachments_path", "path"),
@@ -210,13 +215,13 @@ class Receipt(Base):
 
     __tablename__ = "receipts"
     __table_args__ = (
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
         UniqueConstraint("company_id", "message_id", "kind"),
         CheckConstraint("kind IN ('accepted', 'made_available', 'first_retrieved')", name="kind"),
     )
 
-    company_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    company_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("mailboxes.company_id"), primary_key=True)
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    #: No foreign key: proofs hold no contents and outlive an erased message.
     message_id: Mapped[uuid.UUID]
     kind: Mapped[str] = mapped_column(String(15))
     #: Compact JWS, typ receipt+jwt, verifiable with the published keys alone.

@@ -1,24 +1,25 @@
-"""What a reader does with a message: open it, mark it unread, put it into the archive and back."""
+"""What a reader does with a message: open it and take its files away."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from unternehmenskonto import audit, storage
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db, now
-from unternehmenskonto.errors import AppError, Gone, NotFound, Unavailable
-from unternehmenskonto.mailbox import actions, explanation, receipts
-from unternehmenskonto.mailbox.deadlines import Deadline, legal_day
+from unternehmenskonto.errors import AppError, Conflict, Gone, NotFound, Unavailable
+from unternehmenskonto.mailbox import actions, explanation, places, receipts
+from unternehmenskonto.mailbox.deadlines import Deadline, legal_day, provision_end
+from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.inbox import KEY
-from unternehmenskonto.mailbox.models import Attachment, Mailbox, Message, Receipt
-from unternehmenskonto.mailbox.visibility import visible_to
+from unternehmenskonto.mailbox.models import Attachment, Message, Receipt
+from unternehmenskonto.mailbox.rules import rule_for
+from unternehmenskonto.mailbox.visibility import nearest, remains_visible_to, visible_to
 from unternehmenskonto.permissions import Actor
 
 
@@ -39,6 +40,26 @@ class ProvisionEnded(Gone):
     sentence = _l(
         "Die Bereitstellung dieses Bescheids ist beendet, weil ihn niemand rechtzeitig abgerufen hat. Er ist nicht "
         "bekannt gegeben. Bitte wenden Sie sich an die Behörde."
+    )
+
+
+class Erased(Gone):
+    """Somebody of the company deleted the message for good."""
+
+    code = "erased"
+    sentence = _l(
+        "Diese Nachricht wurde am %(day)s in Ihrem Unternehmen endgültig gelöscht. Unter „Papierkorb“, „Endgültig "
+        "Gelöschtes“ sehen Sie, was von ihr bleibt."
+    )
+
+
+class ChoiceNeeded(Conflict):
+    """Opening would announce the decision (VwVfG section 41(2a)), and nobody has said that they want it."""
+
+    code = "choice_needed"
+    sentence = _l(
+        "Wer diesen Bescheid öffnet, löst seine Bekanntgabe aus. Entscheiden Sie das zuerst auf seiner Seite im "
+        "Postfach."
     )
 
 
@@ -68,17 +89,20 @@ class Surroundings:
     newer: uuid.UUID | None
 
 
-def open_message(*, actor: Actor, message_id: uuid.UUID) -> Opened:
+def open_message(*, actor: Actor, message_id: uuid.UUID, is_chosen: bool = False) -> Opened:
     """Return the message for reading; the first opening of all is recorded, with receipt and audit event.
 
     First retrieval is written once, whoever opens at the same moment (OZG section 9(1)); every opening is audited.
-    Raises NotFound, also for a message of another company.
+    Raises NotFound, also for a message of another company, and ChoiceNeeded where the first opening announces the
+    decision and the person has not chosen that.
     """
     message = _message(actor, message_id, with_attachments=True)
+    if not is_chosen and announces(message, legal_day(now())):
+        raise ChoiceNeeded
     if message.first_retrieved_at is None or message.is_unread:
         message = _lock_unless_read(actor, message_id)
     opened = Opened(message=message, deadline=explanation.deadline_of(message), is_ended=False, today=legal_day(now()))
-    _set_unread(message, False)
+    _mark_read(message)
     if _has_ended(opened):
         db.session.flush()
         return Opened(message=message, deadline=opened.deadline, is_ended=True, today=opened.today)
@@ -88,6 +112,18 @@ def open_message(*, actor: Actor, message_id: uuid.UUID) -> Opened:
     _audit("message.opened", actor, message)
     db.session.flush()
     return opened
+
+
+def announces(message: Any, today: date) -> bool:
+    """Tell whether opening the message today would announce it: nobody has retrieved it, and it is in time.
+
+    Takes a Message or a row with regime, first_retrieved_at and made_available_at.
+    """
+    if message.regime is None or message.first_retrieved_at is not None:
+        return False
+    day = legal_day(message.made_available_at)
+    ends = provision_end(rule_for(message.regime, day), day)
+    return ends is not None and today <= ends
 
 
 def open_attachment(*, actor: Actor, message_id: uuid.UUID, attachment_id: uuid.UUID) -> Attachment:
@@ -158,40 +194,8 @@ def surroundings(message: Message, *, actor: Actor) -> Surroundings:
     return Surroundings(
         receipts=list(proofs),
         first_reader=reader.person.name if reader else "",
-        older=_neighbour(message, actor, lambda mine, other: other < mine, newest_first=True),
-        newer=_neighbour(message, actor, lambda mine, other: other > mine, newest_first=False),
-    )
-
-
-def mark_unread(*, actor: Actor, message_id: uuid.UUID) -> None:
-    """Mark the message unread for everybody in the company; the first retrieval stays on record."""
-    message = _message(actor, message_id, lock=True)
-    if message.is_unread:
-        return
-    _set_unread(message, True)
-    _audit("message.marked_unread", actor, message)
-    db.session.flush()
-
-
-def archive(*, actor: Actor, message_id: uuid.UUID) -> None:
-    """Move the message into the archive; deadlines go on."""
-    _move(actor, message_id, archived_at=now(), event="message.archived")
-
-
-def restore(*, actor: Actor, message_id: uuid.UUID) -> None:
-    """Move the message from the archive back into the inbox."""
-    _move(actor, message_id, archived_at=None, event="message.restored")
-
-
-def archived_subject(*, actor: Actor, message_id: uuid.UUID) -> str | None:
-    """Return the subject of a message of this company that lies in the archive; None for any other."""
-    return db.session.scalar(
-        select(Message.subject).where(
-            Message.company_id == actor.company_id,
-            Message.id == message_id,
-            Message.archived_at.is_not(None),
-            visible_to(actor),
-        )
+        older=_neighbour(message, actor, newest_first=True),
+        newer=_neighbour(message, actor, newest_first=False),
     )
 
 
@@ -213,8 +217,19 @@ def _message(actor: Actor, message_id: uuid.UUID, *, with_attachments: bool = Fa
         query = query.with_for_update().execution_options(populate_existing=True)
     message = db.session.scalar(query)
     if message is None:
-        raise NotFound
+        raise missing(actor, message_id)
     return message
+
+
+def missing(actor: Actor, message_id: uuid.UUID) -> NotFound | Erased:
+    """Return what to say of a message that is not there: to those who saw it, that it was deleted and when."""
+    erased = select(ErasedMessage.erased_at).where(
+        ErasedMessage.company_id == actor.company_id,
+        ErasedMessage.message_id == message_id,
+        remains_visible_to(actor),
+    )
+    erased_at = db.session.scalar(erased)
+    return NotFound() if erased_at is None else Erased(Erased.sentence % {"day": f"{legal_day(erased_at):%d.%m.%Y}"})
 
 
 def _lock_unless_read(actor: Actor, message_id: uuid.UUID) -> Message:
@@ -255,42 +270,22 @@ def _keep_dates(message: Message, retrieved_at: datetime) -> None:
     message.rule_version = message.rule_version or deadline.rule_version
 
 
-def _move(actor: Actor, message_id: uuid.UUID, *, archived_at: datetime | None, event: str) -> None:
-    message = _message(actor, message_id, lock=True)
-    if (message.archived_at is None) == (archived_at is None):
+def _mark_read(message: Message) -> None:
+    """Take the mark away and count; the caller holds the row's lock."""
+    if not message.is_unread:
         return
-    message.archived_at = archived_at
-    _audit(event, actor, message)
+    where = {"archived": message.archived_at is not None, "binned": message.binned_at is not None}
+    message.is_unread = False
     db.session.flush()
+    places.count(message.company_id, [(places.weight(is_unread=True, **where), (0, 0))])
 
 
-def _set_unread(message: Message, is_unread: bool) -> None:
-    """Change the mark and the counter together; always first the message, then the mailbox."""
-    if message.is_unread == is_unread:
-        return
-    message.is_unread = is_unread
-    db.session.flush()
-    db.session.execute(
-        update(Mailbox)
-        .where(Mailbox.company_id == message.company_id)
-        .values(unread_count=Mailbox.unread_count + (1 if is_unread else -1))
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _neighbour(
-    message: Message, actor: Actor, before: Callable[[Any, Any], Any], *, newest_first: bool
-) -> uuid.UUID | None:
+def _neighbour(message: Message, actor: Actor, *, newest_first: bool) -> uuid.UUID | None:
     """Return the id of the next message of the same folder in one direction."""
-    place = Message.archived_at.is_(None) if message.archived_at is None else Message.archived_at.is_not(None)
-    order = (Message.made_available_at, Message.id)
-    return db.session.scalar(
-        select(Message.id)
-        .where(Message.company_id == message.company_id, visible_to(actor), place)
-        .where(before((message.made_available_at, message.id), KEY))
-        .order_by(*(column.desc() if newest_first else column.asc() for column in order))
-        .limit(1)
-    )
+    here = (message.made_available_at, message.id)
+    bound = here > KEY if newest_first else here < KEY
+    keys = nearest(actor, places.lies_in(places.folder_of(message)), bound, limit=1, newest_first=newest_first)
+    return db.session.scalar(select(keys.c.id))
 
 
 def _audit(event: str, actor: Actor, message: Message) -> None:

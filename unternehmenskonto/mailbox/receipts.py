@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from unternehmenskonto import keys
 from unternehmenskonto.db import db, new_id, now
+from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.models import Attachment, Message, Receipt
 from unternehmenskonto.settings import get_settings
 
@@ -60,9 +61,10 @@ def issue_for_first_retrieval(message: Message) -> Receipt:
     return _issue("first_retrieved", message, {**claims, "first_retrieved_at": utc(message.first_retrieved_at)})
 
 
-def receipts_of(message: Message) -> dict[str, str]:
-    """Return kind -> JWS of all proofs of a message."""
-    rows = select(Receipt).where(Receipt.company_id == message.company_id, Receipt.message_id == message.id)
+def receipts_of(message: Message | ErasedMessage) -> dict[str, str]:
+    """Return kind -> JWS of all proofs of a message, also of one that was erased."""
+    message_id = message.id if isinstance(message, Message) else message.message_id
+    rows = select(Receipt).where(Receipt.company_id == message.company_id, Receipt.message_id == message_id)
     return {receipt.kind: receipt.jws for receipt in db.session.scalars(rows.order_by(Receipt.id))}
 
 

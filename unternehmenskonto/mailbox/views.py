@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, flash, g, redirect, render_template, request, stream_with_context
-from flask_babel import gettext as _
+from flask import Blueprint, Response, g, redirect, render_template, request, stream_with_context
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as AnyResponse
 
 from unternehmenskonto import errors, storage
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import AppError, Forbidden, NotFound, Unavailable
-from unternehmenskonto.mailbox import digests, elsewhere, explanation, export, inbox, markup, reading
+from unternehmenskonto.mailbox import digests, elsewhere, explanation, export, inbox, markup, peek, places, reading
 from unternehmenskonto.mailbox.conversations.reading import correspondence_of
+from unternehmenskonto.mailbox.folders.listing import Listing
+from unternehmenskonto.mailbox.folders.protection import protection
+from unternehmenskonto.mailbox.labels.actions import labels_for
+from unternehmenskonto.mailbox.places import Folder
 from unternehmenskonto.permissions import Actor, current_actor, require
 
 bp = Blueprint("mailbox", __name__)
@@ -28,26 +31,33 @@ PREFETCH_RETRY_SECONDS = 1
 @require("mailbox.read")
 def show_inbox() -> str:
     """List the messages of the inbox, newest first."""
-    return _list("inbox", undo=_archived_now())
+    return _list("inbox")
 
 
 @bp.get("/postfach/archiv")
 @require("mailbox.read")
 def show_archive() -> str:
     """List the messages of the archive, newest first."""
-    return _list("archive", undo=None)
+    return _list("archive")
+
+
+@bp.get("/postfach/papierkorb")
+@require("mailbox.read")
+def show_bin() -> str:
+    """List the messages of the bin, newest first."""
+    return _list("bin")
 
 
 @bp.get("/postfach/<uuid:message_id>")
 @require("mailbox.read")
-def show_message(message_id: uuid.UUID) -> str | Response:
+def show_message(message_id: uuid.UUID) -> str | AnyResponse:
     """Open a message: this is the retrieval in the sense of the law."""
     return _open(message_id, "mailbox/message.html")
 
 
 @bp.get("/postfach/<uuid:message_id>/druck")
 @require("mailbox.read")
-def print_message(message_id: uuid.UUID) -> str | Response:
+def print_message(message_id: uuid.UUID) -> str | AnyResponse:
     """Show the message for the printer, everything unfolded."""
     return _open(message_id, "mailbox/print.html")
 
@@ -86,30 +96,20 @@ def download(message_id: uuid.UUID, attachment_id: uuid.UUID) -> Response:
     return response
 
 
-@bp.post("/postfach/<uuid:message_id>/ungelesen")
-@require("mailbox.manage")
-def mark_unread(message_id: uuid.UUID) -> AnyResponse:
-    """Mark the message unread and go back to the list."""
-    reading.mark_unread(actor=current_actor(), message_id=message_id)
-    flash(_("Die Nachricht ist wieder als ungelesen markiert."), "success")
-    return redirect("/postfach", code=303)
+@bp.get("/postfach/<uuid:message_id>/vorschau")
+@require("mailbox.read")
+def preview(message_id: uuid.UUID) -> str:
+    """Show what is known without opening, and what opening would mean; nothing is retrieved."""
+    found = peek.look(actor=current_actor(), message_id=message_id)
+    return render_template("mailbox/preview.html", peek=found, message=found.message, effects=peek.sentences(found))
 
 
-@bp.post("/postfach/<uuid:message_id>/archivieren")
-@require("mailbox.manage")
-def archive(message_id: uuid.UUID) -> AnyResponse:
-    """Move the message into the archive and offer to take it back."""
-    reading.archive(actor=current_actor(), message_id=message_id)
-    return redirect(f"/postfach?archiviert={message_id}", code=303)
-
-
-@bp.post("/postfach/<uuid:message_id>/wiederherstellen")
-@require("mailbox.manage")
-def restore(message_id: uuid.UUID) -> AnyResponse:
-    """Move the message back into the inbox and show it there."""
-    reading.restore(actor=current_actor(), message_id=message_id)
-    flash(_("Die Nachricht liegt wieder im Posteingang."), "success")
-    return redirect("/postfach", code=303)
+@bp.post("/postfach/<uuid:message_id>/abrufen")
+@require("mailbox.read")
+def retrieve(message_id: uuid.UUID) -> AnyResponse:
+    """Open a message whose first retrieval announces it; the person has said that they want that."""
+    reading.open_message(actor=current_actor(), message_id=message_id, is_chosen=True)
+    return redirect(f"/postfach/{message_id}", code=303)
 
 
 def unread_badge() -> dict[str, Any]:
@@ -118,10 +118,11 @@ def unread_badge() -> dict[str, Any]:
     if actor is None or not actor.may("mailbox.read"):
         return {}
     try:
-        return {"unread_count": inbox.unread_count(actor)}
+        found = places.unread(actor)
     except SQLAlchemyError:
         db.session.rollback()
         return {}
+    return {"unread_count": found.total, "unread": found}
 
 
 @bp.errorhandler(NotFound)
@@ -136,25 +137,19 @@ def offer_company(error: AppError) -> str | Response:
     return errors.refuse(error)
 
 
-def _list(folder: inbox.Folder, *, undo: dict[str, Any] | None) -> str:
-    page = inbox.list_messages(actor=current_actor(), folder=folder, cursor=request.args.get("seite") or None)
-    return render_template("mailbox/list.html", page=page, folder=folder, path=request.path, undo=undo)
+def _list(folder: Folder) -> str:
+    listing = Listing.asked()
+    page = inbox.list_messages(actor=current_actor(), folder=folder, cursor=listing.cursor, size=listing.size)
+    return render_template("mailbox/list.html", page=page, folder=folder, **listing.context())
 
 
-def _archived_now() -> dict[str, Any] | None:
-    """Return id and subject of the message that was archived a moment ago."""
-    try:
-        message_id = uuid.UUID(request.args.get("archiviert", ""))
-    except ValueError:
-        return None
-    subject = reading.archived_subject(actor=current_actor(), message_id=message_id)
-    return None if subject is None else {"id": message_id, "subject": subject}
-
-
-def _open(message_id: uuid.UUID, template: str) -> str | Response:
+def _open(message_id: uuid.UUID, template: str) -> str | AnyResponse:
     if _only_looks_ahead():
         return _nothing(message_id)
-    opened = reading.open_message(actor=current_actor(), message_id=message_id)
+    try:
+        opened = reading.open_message(actor=current_actor(), message_id=message_id)
+    except reading.ChoiceNeeded:
+        return redirect(f"/postfach/{message_id}/vorschau", code=303)
     message = opened.message
     return render_template(
         template,
@@ -165,6 +160,9 @@ def _open(message_id: uuid.UUID, template: str) -> str | Response:
         land=explanation.LAND_NAMES.get(message.land or "", ""),
         surroundings=reading.surroundings(message, actor=current_actor()),
         correspondence=correspondence_of(message, current_actor()),
+        protection=protection(message, opened.today),
+        labels=labels_for(actor=current_actor(), message_id=message.id),
+        result=Listing.asked().result(),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, or_, select, true, union_all
 
+from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.models import Message
 from unternehmenskonto.mailbox.team.models import TopicMember
 from unternehmenskonto.permissions import Actor
@@ -30,7 +31,9 @@ def nearest(actor: Actor, *conditions: ColumnElement[bool], limit: int, newest_f
     order: list[Any] = [Message.made_available_at, Message.id]
     order = [column.desc() if newest_first else column.asc() for column in order]
     keys: Any = select(Message.made_available_at, Message.id).where(Message.company_id == actor.company_id, *conditions)
-    for_all = keys.where(Message.topic_id.is_(None)).order_by(*order).limit(limit).subquery()
+    # Named first although it is the same in all rows: for PostgreSQL "IS NULL" settles no place in an order.
+    first = Message.topic_id.desc() if newest_first else Message.topic_id.asc()
+    for_all = keys.where(Message.topic_id.is_(None)).order_by(first, *order).limit(limit).subquery()
     mine = topics_of(actor).subquery()
     of_one = keys.where(Message.topic_id == mine.c.topic_id).order_by(*order).limit(limit).lateral()
     of_all = select(of_one.c.made_available_at, of_one.c.id).select_from(mine).join(of_one, true())
@@ -38,6 +41,11 @@ def nearest(actor: Actor, *conditions: ColumnElement[bool], limit: int, newest_f
     last = [merged.c.made_available_at, merged.c.id]
     last = [column.desc() if newest_first else column.asc() for column in last]  # type: ignore[misc]
     return select(merged).order_by(*last).limit(limit).subquery()
+
+
+def remains_visible_to(actor: Actor) -> ColumnElement[bool]:
+    """Return the condition on ErasedMessage that holds for what the person could see before it was deleted."""
+    return or_(ErasedMessage.topic_id.is_(None), ErasedMessage.topic_id.in_(topics_of(actor).scalar_subquery()))
 
 
 def topics_of(actor: Actor) -> Select[Any]:

@@ -28,7 +28,9 @@ class Draft(Base):
 
     __tablename__ = "drafts"
     __table_args__ = (
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
+        ForeignKeyConstraint(
+            ["company_id", "message_id"], ["messages.company_id", "messages.id"], ondelete="SET NULL (message_id)"
+        ),
         Index("ix_drafts_list", "company_id", "updated_at", "id", postgresql_where=text("deleted_at IS NULL")),
         # What a person threw away is forgotten some time later.
         Index("ix_drafts_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
@@ -108,7 +110,6 @@ class SentMessage(Base):
     __tablename__ = "sent_messages"
     __table_args__ = (
         UniqueConstraint("company_id", "sequence_number"),
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
         Index("ix_sent_messages_list", "company_id", "sent_at", "id"),
         Index("ix_sent_messages_message", "company_id", "message_id", "sent_at"),
         # The authority goes through what is its own.
@@ -128,6 +129,7 @@ class SentMessage(Base):
     #: Name and authority as they were on the day of sending.
     recipient_name: Mapped[str] = mapped_column(String(200))
     recipient_authority: Mapped[str] = mapped_column(String(200))
+    #: No foreign key: an answer outlives a message that was erased.
     message_id: Mapped[uuid.UUID | None]
     #: The authority's own file number, taken from its message.
     reference: Mapped[str | None] = mapped_column(String(255))

@@ -15,8 +15,9 @@ from unternehmenskonto.mailbox.conversations.limits import SUBJECT_CHARACTERS
 from unternehmenskonto.mailbox.conversations.models import Draft, SentMessage
 from unternehmenskonto.mailbox.conversations.questions import Asked, Question, asked_by
 from unternehmenskonto.mailbox.deadlines import legal_day
+from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.models import Message
-from unternehmenskonto.mailbox.visibility import visible_to
+from unternehmenskonto.mailbox.visibility import remains_visible_to, visible_to
 from unternehmenskonto.permissions import Actor
 
 MAXIMUM_OFFERED = 200
@@ -126,8 +127,13 @@ def may_see(actor: Actor, row: type[Draft] | type[SentMessage]) -> ColumnElement
     answered = select(Message.id).where(
         Message.company_id == row.company_id, Message.id == row.message_id, visible_to(actor)
     )
+    erased = select(ErasedMessage.message_id).where(
+        ErasedMessage.company_id == row.company_id,
+        ErasedMessage.message_id == row.message_id,
+        remains_visible_to(actor),
+    )
     # A list may show the message too: the one asked about here is its own.
-    return or_(row.message_id.is_(None), answered.correlate(row).exists())
+    return or_(row.message_id.is_(None), answered.correlate(row).exists(), erased.correlate(row).exists())
 
 
 def _service(slug: str) -> OnlineService | None:

@@ -23,7 +23,8 @@ from unternehmenskonto.db import Base, new_id, now
 class Topic(Base):
     """A part of the mailbox that only its members read ("Funktionspostfach"). Every other message is for everybody.
 
-    A trigger keeps `unread_count` with the messages: whatever changes Message.is_unread or Message.topic_id.
+    A trigger keeps `unread_count` with the messages: whatever changes
+    Message.is_unread, archived_at, binned_at or topic_id.
     Order of locks: message, topic, mailbox.
     """
 
@@ -31,7 +32,7 @@ class Topic(Base):
     __table_args__ = (
         Index("uq_mailbox_topics_name", "company_id", func.lower(text("name")), unique=True,
               postgresql_where=text("ended_at IS NULL")),
-        CheckConstraint("unread_count >= 0", name="unread"),
+        CheckConstraint("unread_archived >= 0 AND unread_count >= unread_archived", name="unread"),
     )  # fmt: skip
 
     company_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("companies.id"), primary_key=True)
@@ -40,6 +41,8 @@ class Topic(Base):
     description: Mapped[str] = mapped_column(String(500), default="")
     #: Unread messages of the topic, archived ones included, as in Mailbox.unread_count (which counts all messages).
     unread_count: Mapped[int] = mapped_column(default=0)
+    #: Those of them that lie in the archive; what lies in the bin is counted nowhere.
+    unread_archived: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(default=now)
     #: An ended topic gets no more messages and is not shown; its row stays for the history.
     ended_at: Mapped[datetime | None]
@@ -122,7 +125,7 @@ class Task(Base):
 
     __tablename__ = "mailbox_tasks"
     __table_args__ = (
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
+        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"], ondelete="CASCADE"),
         # Open tasks of one person (or of nobody), the soonest first.
         Index("ix_mailbox_tasks_open", "company_id", "assignee_id", "sort_on", "message_id",
               postgresql_where=text("closed_at IS NULL AND is_listed")),
@@ -160,7 +163,7 @@ class TaskEvent(Base):
 
     __tablename__ = "mailbox_task_events"
     __table_args__ = (
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
+        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"], ondelete="CASCADE"),
         Index("ix_mailbox_task_events_message", "company_id", "message_id", "id"),
         Index("ix_mailbox_task_events_run", "company_id", "run_id", "id", postgresql_where=text("run_id IS NOT NULL")),
     )
@@ -193,7 +196,7 @@ class Comment(Base):
 
     __tablename__ = "mailbox_comments"
     __table_args__ = (
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
+        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"], ondelete="CASCADE"),
         Index("ix_mailbox_comments_message", "company_id", "message_id", "id"),
         CheckConstraint("deleted_at IS NULL OR text = ''", name="deleted"),
     )

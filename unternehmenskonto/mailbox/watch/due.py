@@ -167,7 +167,9 @@ def _select(actor: Actor) -> Select[Any]:
         Task.due_on.label("internal_due_on"),
         Task.closed_at,
     ).outerjoin(Task, _TASK_OF_MESSAGE)
-    selected: Select[Any] = query.where(Message.company_id == actor.company_id, visible_to(actor))
+    selected: Select[Any] = query.where(
+        Message.company_id == actor.company_id, Message.binned_at.is_(None), visible_to(actor)
+    )
     return selected
 
 

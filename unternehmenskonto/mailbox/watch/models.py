@@ -41,7 +41,7 @@ class WatchStep(Base):
 
     __tablename__ = "deadline_steps"
     __table_args__ = (
-        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"]),
+        ForeignKeyConstraint(["company_id", "message_id"], ["messages.company_id", "messages.id"], ondelete="CASCADE"),
         CheckConstraint("kind IN ('reminder', 'substitute', 'administrators', 'everybody')", name="kind"),
     )
 

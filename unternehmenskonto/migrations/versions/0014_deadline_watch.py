@@ -105,6 +105,7 @@ def upgrade() -> None:
             ["company_id", "message_id"],
             ["messages.company_id", "messages.id"],
             name=op.f("fk_deadline_steps_company_id_messages"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("company_id", "message_id", "due_on", "kind", "days", name=op.f("pk_deadline_steps")),
     )

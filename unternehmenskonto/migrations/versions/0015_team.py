@@ -13,14 +13,16 @@ UNREAD = """
 CREATE FUNCTION count_unread_of_topics() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        IF OLD.topic_id IS NOT NULL AND OLD.is_unread THEN
-            UPDATE mailbox_topics SET unread_count = unread_count - 1
+        IF OLD.topic_id IS NOT NULL AND OLD.is_unread AND OLD.binned_at IS NULL THEN
+            UPDATE mailbox_topics SET unread_count = unread_count - 1,
+                unread_archived = unread_archived - (OLD.archived_at IS NOT NULL)::int
             WHERE company_id = OLD.company_id AND id = OLD.topic_id;
         END IF;
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        IF NEW.topic_id IS NOT NULL AND NEW.is_unread THEN
-            UPDATE mailbox_topics SET unread_count = unread_count + 1
+        IF NEW.topic_id IS NOT NULL AND NEW.is_unread AND NEW.binned_at IS NULL THEN
+            UPDATE mailbox_topics SET unread_count = unread_count + 1,
+                unread_archived = unread_archived + (NEW.archived_at IS NOT NULL)::int
             WHERE company_id = NEW.company_id AND id = NEW.topic_id;
         END IF;
     END IF;
@@ -28,10 +30,12 @@ BEGIN
 END $$;
 CREATE TRIGGER messages_count_new AFTER INSERT ON messages
     FOR EACH ROW WHEN (NEW.topic_id IS NOT NULL) EXECUTE FUNCTION count_unread_of_topics();
-CREATE TRIGGER messages_count_changed AFTER UPDATE OF is_unread, topic_id ON messages
+CREATE TRIGGER messages_count_changed AFTER UPDATE OF is_unread, topic_id, archived_at, binned_at ON messages
     FOR EACH ROW WHEN (
         (OLD.topic_id IS NOT NULL OR NEW.topic_id IS NOT NULL)
-        AND (OLD.topic_id IS DISTINCT FROM NEW.topic_id OR OLD.is_unread <> NEW.is_unread)
+        AND (OLD.topic_id IS DISTINCT FROM NEW.topic_id OR OLD.is_unread <> NEW.is_unread
+            OR (OLD.archived_at IS NULL) <> (NEW.archived_at IS NULL)
+            OR (OLD.binned_at IS NULL) <> (NEW.binned_at IS NULL))
     ) EXECUTE FUNCTION count_unread_of_topics();
 CREATE TRIGGER messages_count_erased AFTER DELETE ON messages
     FOR EACH ROW WHEN (OLD.topic_id IS NOT NULL) EXECUTE FUNCTION count_unread_of_topics();
@@ -42,6 +46,12 @@ DROP TRIGGER messages_count_changed ON messages;
 DROP TRIGGER messages_count_erased ON messages;
 DROP FUNCTION count_unread_of_topics();
 """
+#: The list of each folder; it is read topic by topic.
+FOLDERS = {
+    "inbox": "archived_at IS NULL AND binned_at IS NULL",
+    "archive": "archived_at IS NOT NULL AND binned_at IS NULL",
+    "bin": "binned_at IS NOT NULL",
+}
 
 
 def upgrade() -> None:
@@ -52,9 +62,12 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("description", sa.String(length=500), nullable=False),
         sa.Column("unread_count", sa.Integer(), nullable=False),
+        sa.Column("unread_archived", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("unread_count >= 0", name=op.f("ck_mailbox_topics_unread")),
+        sa.CheckConstraint(
+            "unread_archived >= 0 AND unread_count >= unread_archived", name=op.f("ck_mailbox_topics_unread")
+        ),
         sa.ForeignKeyConstraint(["company_id"], ["companies.id"], name=op.f("fk_mailbox_topics_company_id_companies")),
         sa.PrimaryKeyConstraint("company_id", "id", name=op.f("pk_mailbox_topics")),
     )
@@ -160,6 +173,7 @@ def upgrade() -> None:
             ["company_id", "message_id"],
             ["messages.company_id", "messages.id"],
             name=op.f("fk_mailbox_comments_company_id_messages"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("company_id", "id", name=op.f("pk_mailbox_comments")),
     )
@@ -195,6 +209,7 @@ def upgrade() -> None:
             ["company_id", "message_id"],
             ["messages.company_id", "messages.id"],
             name=op.f("fk_mailbox_task_events_company_id_messages"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("company_id", "id", name=op.f("pk_mailbox_task_events")),
     )
@@ -236,6 +251,7 @@ def upgrade() -> None:
             ["company_id", "message_id"],
             ["messages.company_id", "messages.id"],
             name=op.f("fk_mailbox_tasks_company_id_messages"),
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["confirmed_by"], ["memberships.id"], name=op.f("fk_mailbox_tasks_confirmed_by_memberships")
@@ -275,11 +291,20 @@ def upgrade() -> None:
         ["company_id", "topic_id"],
         ["company_id", "id"],
     )
+    for name, condition in FOLDERS.items():
+        op.create_index(
+            f"ix_messages_{name}",
+            "messages",
+            ["company_id", "topic_id", "made_available_at", "id"],
+            postgresql_where=sa.text(condition),
+        )
     op.execute(UNREAD)
 
 
 def downgrade() -> None:
     op.execute(NO_UNREAD)
+    for name in FOLDERS:
+        op.drop_index(f"ix_messages_{name}", table_name="messages")
     op.drop_constraint(op.f("fk_messages_company_id_mailbox_topics"), "messages", type_="foreignkey")
     op.drop_column("messages", "topic_id")
     op.drop_column("mailboxes", "has_four_eyes")

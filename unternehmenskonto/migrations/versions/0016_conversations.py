@@ -81,6 +81,7 @@ def upgrade() -> None:
             ["company_id", "message_id"],
             ["messages.company_id", "messages.id"],
             name=op.f("fk_drafts_company_id_messages"),
+            ondelete="SET NULL (message_id)",
         ),
         sa.ForeignKeyConstraint(["company_id"], ["companies.id"], name=op.f("fk_drafts_company_id_companies")),
         sa.PrimaryKeyConstraint("company_id", "id", name=op.f("pk_drafts")),
@@ -125,11 +126,6 @@ def upgrade() -> None:
         sa.Column("acknowledgement", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "(acknowledged_at IS NULL) = (acknowledgement IS NULL)", name=op.f("ck_sent_messages_acknowledged")
-        ),
-        sa.ForeignKeyConstraint(
-            ["company_id", "message_id"],
-            ["messages.company_id", "messages.id"],
-            name=op.f("fk_sent_messages_company_id_messages"),
         ),
         sa.ForeignKeyConstraint(
             ["company_id"], ["outboxes.company_id"], name=op.f("fk_sent_messages_company_id_outboxes")
