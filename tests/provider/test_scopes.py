@@ -18,14 +18,13 @@ ALL = " ".join(("openid", *STANDARD_SCOPES))
 HOME = {"street_address": "Deichweg 3\nHinterhaus", "postal_code": "24103", "locality": "Kiel", "country": "DE"}
 
 
-@pytest.fixture
-def known(client: FlaskClient) -> Membership:
-    """A signed-in person of whom everything is known."""
+def all_known() -> Membership:
+    """Return somebody of whom everything is known."""
     person = make_person(
         title="Dr.", given_name="Petra", family_name="Sommer", full_name="Petra Sommer, M.Sc.",
         date_of_birth=date(1980, 12, 31),
     )  # fmt: skip
-    membership = make_membership(
+    return make_membership(
         person=person,
         email="petra@nordlicht.example",
         verified_email="petra@nordlicht.example",
@@ -33,6 +32,12 @@ def known(client: FlaskClient) -> Membership:
         is_phone_verified=True,
         address=HOME,
     )
+
+
+@pytest.fixture
+def known(client: FlaskClient) -> Membership:
+    """A signed-in person of whom everything is known."""
+    membership = all_known()
     sign_in(client, membership)
     return membership
 
