@@ -53,4 +53,6 @@ def create_app(configuration: settings.Settings | None = None) -> Flask:
     provider.init_app(app)
     mailbox.init_app(app)
     operators.init_app(app)
+    app.before_software = (logs.begin, permissions.check)
+    app.after_software = (web.set_headers, db.commit, logs.end)
     return app

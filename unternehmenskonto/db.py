@@ -95,10 +95,10 @@ def init_app(app: Flask, database_url: str) -> None:
     }
     db.init_app(app)
     migrate.init_app(app, db, directory=str(app.extensions["migrations_dir"]), compare_type=True)
-    app.after_request(_commit)
+    app.after_request(commit)
 
 
-def _commit(response: Response) -> Response:
+def commit(response: Response) -> Response:
     """Commit what the view did; error handlers have rolled back before, so this keeps no half work.
 
     A returned answer commits, also a 4xx; a failing commit is raised and becomes a 500, never a 201.

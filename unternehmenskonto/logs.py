@@ -46,18 +46,18 @@ def configure(level: str) -> None:
 
 def init_app(app: Flask) -> None:
     """Give each request a number and write one line when it is answered."""
-    app.before_request(_begin)
-    app.after_request(_end)
+    app.before_request(begin)
+    app.after_request(end)
 
 
-def _begin() -> None:
+def begin() -> None:
     number = secrets.token_hex(6).upper()
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id="-".join((number[:4], number[4:8], number[8:])))
 
 
-def _end(response: Response) -> Response:
+def end(response: Response) -> Response:
     bound = structlog.contextvars.get_contextvars()
     response.headers[REQUEST_ID_HEADER] = bound.get("request_id", "")
     if not logging.getLogger().isEnabledFor(logging.INFO):

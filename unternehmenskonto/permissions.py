@@ -138,7 +138,7 @@ def current_client() -> ApiClient:
 def init_app(app: Flask) -> None:
     """Put the door before every route."""
     public(app.view_functions["static"])
-    app.before_request(_check)
+    app.before_request(check)
 
 
 def _mark(view: View, access: Access) -> View:
@@ -146,7 +146,7 @@ def _mark(view: View, access: Access) -> View:
     return view
 
 
-def _check() -> None:
+def check() -> None:
     if request.endpoint is None:
         return  # no such address (404) or not with this method (405): Flask tells it after us
     access = access_of(current_app.view_functions[request.endpoint])

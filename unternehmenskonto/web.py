@@ -28,6 +28,7 @@ from flask import (
     url_for,
 )
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
 from flask_babel import Babel, get_locale
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -39,7 +40,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from unternehmenskonto import storage
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import NotFound, Unavailable
-from unternehmenskonto.permissions import public
+from unternehmenskonto.permissions import View, public
 from unternehmenskonto.settings import Settings, get_settings
 
 log = structlog.get_logger()
@@ -77,13 +78,41 @@ class FormSession(SecureCookieSessionInterface):
 
 
 class Application(Flask):
-    """Flask without what it does for coroutines: none of our functions is one."""
+    """Flask with a short way for addresses that only software calls, and without what it does for coroutines."""
 
     session_interface = FormSession()
+    #: What happens before and after each view marked with @for_software; create_app fills them.
+    before_software: tuple[Callable[[], None], ...] = ()
+    after_software: tuple[Callable[[Response], Response], ...] = ()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is, instead of looking at a dozen of them in each request."""
+        """Return the function as it is: none of ours is a coroutine."""
         return func
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Prepare the request, for software without session, form token and limits of pages."""
+        if not self._is_for_software():
+            return super().preprocess_request()
+        for prepare in self.before_software:
+            prepare()
+        return None
+
+    def process_response(self, response: Response) -> Response:
+        """Finish the answer; to software no cookie is sent."""
+        if not self._is_for_software():
+            return super().process_response(response)
+        for finish in self.after_software:
+            response = finish(response)
+        return response
+
+    def _is_for_software(self) -> bool:
+        return hasattr(self.view_functions.get(request.endpoint or ""), "is_for_software")
+
+
+def for_software(view: View) -> View:
+    """Mark a view that no browser of a person calls: it has no session and proves its callers itself."""
+    view.is_for_software = True  # type: ignore[attr-defined]
+    return csrf.exempt(view)  # type: ignore[no-any-return]
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -115,7 +144,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters.update(date=show_date, datetime=show_datetime, filesize=show_size)
     app.jinja_env.globals.update(csp_nonce=csp_nonce, static_url=static_url, settings=settings)
     app.context_processor(_page_variables)
-    app.after_request(_headers)
+    app.after_request(set_headers)
     app.register_blueprint(bp)
 
 
@@ -208,7 +237,7 @@ def _page_variables() -> dict[str, Any]:
     return {"actor": g.get("actor"), "current_language": current_language(), "languages": LANGUAGES}
 
 
-def _headers(response: Response) -> Response:
+def set_headers(response: Response) -> Response:
     """Set the headers of security.md rows H01 to H06 on every answer, errors and files too."""
     headers = response.headers
     nonce = f" 'nonce-{g.csp_nonce}'" if "csp_nonce" in g else ""

@@ -7,7 +7,6 @@ from unternehmenskonto.provider import client_keys, clients, disclosure_pages, l
 from unternehmenskonto.provider import models as models
 from unternehmenskonto.provider import registration_models as registration_models
 from unternehmenskonto.provider import retention as retention
-from unternehmenskonto.web import limiter
 
 
 def init_app(app: Flask) -> None:
@@ -16,7 +15,6 @@ def init_app(app: Flask) -> None:
     client_keys.init_app(app)
     server.init_app(app)
     app.before_request(logout.return_to_service)
-    limiter.request_filter(views.is_bound_here)
     app.register_blueprint(views.bp)
     app.register_blueprint(disclosure_pages.bp)
     app.register_blueprint(registration_views.bp)

@@ -19,6 +19,7 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from flask import request
 from joserfc import jws
 from joserfc.errors import JoseError
+from werkzeug.datastructures import Headers
 
 from unternehmenskonto import audit
 from unternehmenskonto.db import run
@@ -58,7 +59,7 @@ class Proof:
     credential: str = ""
 
 
-def authenticate(headers: Mapping[str, str], form: Mapping[str, str]) -> Client:
+def authenticate(headers: Headers, form: Mapping[str, str]) -> Client:
     """Return the client that proved itself.
 
     Raises InvalidRequestError for two proofs at once or contradicting names (RFC 6749 2.3), else
@@ -82,7 +83,7 @@ def authenticate(headers: Mapping[str, str], form: Mapping[str, str]) -> Client:
     return client
 
 
-def read_proof(headers: Mapping[str, str], form: Mapping[str, str]) -> Proof:
+def read_proof(headers: Headers, form: Mapping[str, str]) -> Proof:
     """Return the one proof in the request; its client must be the same wherever it is named."""
     found = [
         proof for proof in (_basic(headers.get("Authorization")), _post(form), _assertion(form)) if proof is not None

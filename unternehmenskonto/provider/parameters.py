@@ -8,7 +8,7 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from flask import Request
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import Headers, MultiDict
 
 from unternehmenskonto.provider.limits import LONG_VALUES, MAXIMUM_PARAMETERS, MAXIMUM_VALUE_CHARACTERS
 from unternehmenskonto.settings import get_settings
@@ -43,7 +43,7 @@ class InvalidTarget(OAuth2Error):
 class ProtocolRequest(OAuth2Request):
     """A request as Authlib's engine wants it, made of parameters that were parsed here."""
 
-    def __init__(self, *, method: str, path: str, values: Mapping[str, str], headers: Mapping[str, str]) -> None:
+    def __init__(self, *, method: str, path: str, values: Mapping[str, str], headers: Headers) -> None:
         super().__init__(method=method, uri=get_settings().base_url + path, headers=headers)
         self.payload = BasicOAuth2Payload(values)
 

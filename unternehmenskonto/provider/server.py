@@ -74,4 +74,4 @@ def _token_request() -> parameters.ProtocolRequest:
     values = parameters.token_parameters(request)
     if "grant_type" not in values:
         raise InvalidRequestError("grant_type is missing.")
-    return parameters.ProtocolRequest(method="POST", path=request.path, values=values, headers=dict(request.headers))
+    return parameters.ProtocolRequest(method="POST", path=request.path, values=values, headers=request.headers)

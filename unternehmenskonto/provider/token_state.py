@@ -48,7 +48,7 @@ def revoke(request: Request) -> Response:
 def _answer(request: Request, act: Callable[[Client, str], Mapping[str, Any] | None]) -> Response:
     try:
         form = parameters.token_parameters(request)
-        client = client_authentication.authenticate(dict(request.headers), form)
+        client = client_authentication.authenticate(request.headers, form)
         if not form.get("token"):
             raise InvalidRequestError("token is missing.")
         found = act(client, form["token"])

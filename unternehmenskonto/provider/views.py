@@ -28,14 +28,11 @@ from unternehmenskonto.provider.limits import (
     REQUEST_URI_LIMIT,
 )
 from unternehmenskonto.settings import get_settings
-from unternehmenskonto.web import csrf, limiter
+from unternehmenskonto.web import csrf, for_software, limiter
 
 bp = Blueprint("provider", __name__)
 
 AUTHORIZE_PATH = "/oauth/authorize"
-BOUND_HERE = frozenset(
-    f"provider.{name}" for name in ("discovery", "jwks", "authorize_request", "token", "introspect", "revoke", "claims")
-)
 
 
 by_logout = limiter.shared_limit(
@@ -43,13 +40,9 @@ by_logout = limiter.shared_limit(
 )
 
 
-def is_bound_here() -> bool:
-    """Tell whether the endpoint bounds its callers itself, or needs no bound (throttle.py)."""
-    return request.endpoint in BOUND_HERE
-
-
 @bp.get("/.well-known/openid-configuration")
 @bp.get("/.well-known/oauth-authorization-server")
+@for_software
 @public
 def discovery() -> Response:
     """Tell what this provider can do (OpenID Connect Discovery 4, RFC 8414 3)."""
@@ -57,6 +50,7 @@ def discovery() -> Response:
 
 
 @bp.get("/oauth/jwks")
+@for_software
 @public
 def jwks() -> Response:
     """Publish our public keys (RFC 7517 5)."""
@@ -114,7 +108,7 @@ def proceed(name: str) -> ResponseReturnValue:
 
 
 @bp.post("/oauth/token")
-@csrf.exempt
+@for_software
 @public
 def token() -> Response:
     """Exchange a code, or give an authority its token (RFC 6749 3.2)."""
@@ -122,7 +116,7 @@ def token() -> Response:
 
 
 @bp.post("/oauth/introspect")
-@csrf.exempt
+@for_software
 @public
 def introspect() -> Response:
     """Tell a client about its own token (RFC 7662 2)."""
@@ -130,7 +124,7 @@ def introspect() -> Response:
 
 
 @bp.post("/oauth/revoke")
-@csrf.exempt
+@for_software
 @public
 def revoke() -> Response:
     """End the grant behind a client's own token (RFC 7009 2)."""
@@ -138,7 +132,7 @@ def revoke() -> Response:
 
 
 @bp.route("/oauth/userinfo", methods=["GET", "POST"])
-@csrf.exempt
+@for_software
 @public
 def claims() -> Response:
     """Return the claims of the grant behind the access token (OpenID Connect Core 5.3)."""
