@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from unternehmenskonto import audit
 from unternehmenskonto.audit import AuditEvent
-from unternehmenskonto.db import CONNECT_ARGUMENTS, POOL_SIZE, db, new_id, now, one_commit
+from unternehmenskonto.db import CONNECT_ARGUMENTS, POOL_SIZE, db, new_id, now, one_commit, run
 
 
 def event(**columns: object) -> AuditEvent:
@@ -114,3 +114,54 @@ def test_statement_on_a_missing_table_is_an_error_and_the_session_lives_on(fresh
         db.session.execute(text("SELECT * FROM gibt_es_nicht"))
     db.session.rollback()
     assert db.session.scalar(text("SELECT 1")) == 1
+
+
+RECORD = audit.parameters("key.made", by="system", kid="x")
+
+
+def kids(app: Flask) -> list[str]:
+    """Return what another connection sees."""
+    with create_engine(db.engine.url, poolclass=NullPool).connect() as other:
+        return list(other.scalars(select(AuditEvent.by)))
+
+
+def test_a_statement_alone_is_committed_at_once(fresh_app: Flask) -> None:
+    assert run(audit.RECORD, RECORD) == []
+    db.session.rollback()
+    assert kids(fresh_app) == ["system"]
+    (row,) = run("SELECT by AS name, id FROM audit_events WHERE by = %(by)s", {"by": "system"})
+    assert (row.name, row.id) == ("system", RECORD["audit_id"])
+
+
+def test_a_statement_joins_the_transaction_that_has_begun(fresh_app: Flask) -> None:
+    audit.record("key.made", by="system", kid="before")
+    assert len(run("SELECT id FROM audit_events", {})) == 1
+    run(audit.RECORD, RECORD)
+    assert kids(fresh_app) == []
+    db.session.rollback()
+    assert run("SELECT id FROM audit_events", {}) == []
+
+
+@pytest.mark.parametrize("use", ["alone", "session"])
+def test_a_connection_closed_by_the_server_is_replaced(fresh_app: Flask, use: str) -> None:
+    def backend() -> int:
+        if use == "alone":
+            return int(run("SELECT pg_backend_pid() AS pid", {})[0].pid)
+        found = db.session.scalar(text("SELECT pg_backend_pid()"))
+        db.session.rollback()
+        return int(found or 0)
+
+    first = backend()
+    assert backend() == first
+    with create_engine(db.engine.url, poolclass=NullPool).connect() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
+    assert backend() != first
+
+
+def test_what_goes_wrong_alone_is_told_like_in_a_session(fresh_app: Flask) -> None:
+    with pytest.raises(DBAPIError) as found:
+        run("SELECT 1 / %(zero)s", {"zero": 0})
+    assert not isinstance(found.value, OperationalError)
+    with pytest.raises(OperationalError):
+        run("SELECT pg_terminate_backend(pg_backend_pid())", {})
+    assert run("SELECT 1 AS one", {})[0].one == 1

@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 import uuid_utils.compat
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.pq import ExecStatus
 from psycopg.rows import namedtuple_row
-from sqlalchemy import DateTime, MetaData, TypeDecorator, Uuid, event
+from sqlalchemy import DateTime, Engine, MetaData, TypeDecorator, Uuid, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, registry
@@ -29,6 +29,14 @@ CONNECT_ARGUMENTS = {
 }
 POOL_SIZE = 5
 POOL_WAIT_SECONDS = 2
+ENGINE_OPTIONS: dict[str, Any] = {
+    "connect_args": CONNECT_ARGUMENTS,
+    "pool_size": POOL_SIZE,
+    "max_overflow": POOL_SIZE,
+    "pool_timeout": POOL_WAIT_SECONDS,
+}
+#: Under this name the application keeps the engine of statements that are their own transaction.
+ALONE = "engine_alone"
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -87,12 +95,7 @@ def now() -> datetime:
 def init_app(app: Flask, database_url: str) -> None:
     """Connect the application to PostgreSQL and commit once after each view."""
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        "connect_args": CONNECT_ARGUMENTS,
-        "pool_size": POOL_SIZE,
-        "max_overflow": POOL_SIZE,
-        "pool_timeout": POOL_WAIT_SECONDS,
-    }
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = ENGINE_OPTIONS
     db.init_app(app)
     migrate.init_app(app, db, directory=str(app.extensions["migrations_dir"]), compare_type=True)
     app.after_request(commit)
@@ -133,14 +136,12 @@ def run_in_session(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
 
 def run_alone(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
     """Run the statement as a transaction of its own, on a connection of its own."""
-    lent = db.engine.raw_connection()
+    lent = _engine_alone().raw_connection()
     connection: Any = lent.dbapi_connection
     try:
-        connection.autocommit = True
         cursor = connection.cursor(row_factory=namedtuple_row)
         cursor.execute(statement, parameters)
         rows: list[Any] = cursor.fetchall() if cursor.description else []
-        connection.autocommit = False
     except psycopg.Error as error:
         lent.invalidate(error)
         kind = OperationalError if isinstance(error, psycopg.OperationalError) else DBAPIError
@@ -148,6 +149,16 @@ def run_alone(statement: str, parameters: Mapping[str, Any]) -> list[Any]:
     finally:
         lent.close()
     return rows
+
+
+def _engine_alone() -> Engine:
+    """Return the second engine of this process: turning a connection of the first round and back costs a third."""
+    engine: Engine | None = current_app.extensions.get(ALONE)
+    if engine is None:
+        fresh = create_engine(db.engine.url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **ENGINE_OPTIONS)
+        engine = current_app.extensions.setdefault(ALONE, fresh)
+        event.listen(db.engine, "engine_disposed", lambda _: fresh.dispose())
+    return engine
 
 
 @event.listens_for(Pool, "checkout")
