@@ -1,5 +1,6 @@
 """The one parser of everything that comes in: names once, sizes bounded, from one place only."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from unternehmenskonto.provider.limits import LONG_VALUES, MAXIMUM_PARAMETERS, M
 from unternehmenskonto.settings import get_settings
 
 FORM_TYPE = "application/x-www-form-urlencoded"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: RFC 8707 2 allows several; a token of ours has one audience, so that a service cannot use it at another.
 SEVERAL_RESOURCES = "Send resource once: a token is for one audience only."
 
@@ -111,7 +113,7 @@ def fault(name: str, given: list[str]) -> str | None:
 
 
 def _is_clean(text: str) -> bool:
-    return not any(character < " " or character == "\x7f" for character in text)
+    return _CONTROL.search(text) is None
 
 
 def _shown(name: str) -> str:
