@@ -51,6 +51,7 @@ def init_app(app: Flask) -> None:
 
 
 def begin() -> None:
+    """Give the request its number, which every line of the log repeats."""
     number = secrets.token_hex(6).upper()
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
@@ -58,6 +59,7 @@ def begin() -> None:
 
 
 def end(response: Response) -> Response:
+    """Tell the number in the answer and write the line of this request."""
     bound = structlog.contextvars.get_contextvars()
     response.headers[REQUEST_ID_HEADER] = bound.get("request_id", "")
     if not logging.getLogger().isEnabledFor(logging.INFO):

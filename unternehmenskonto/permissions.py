@@ -147,6 +147,7 @@ def _mark(view: View, access: Access) -> View:
 
 
 def check() -> None:
+    """Let the caller through to the view, or raise SignInRequired or Forbidden."""
     if request.endpoint is None:
         return  # no such address (404) or not with this method (405): Flask tells it after us
     access = access_of(current_app.view_functions[request.endpoint])
