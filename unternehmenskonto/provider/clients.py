@@ -113,13 +113,6 @@ class Client(ClientMixin):
         """Return the registered scopes that ask for groups of claims; those claims come on request only."""
         return frozenset(STANDARD_SCOPES).intersection(self.registration.get("scopes") or ())
 
-    def get_client_id(self) -> str:
-        """Return the slug of the service."""
-        return self.client_id
-
-    def get_default_redirect_uri(self) -> None:
-        """Return nothing: a request has to name its address (OpenID Connect Core 3.1.2.1)."""
-
     def get_allowed_scope(self, scope: str | None) -> str:
         """Return what of the asked scope this client may have; unknown values are left out (Core 3.1.2.1)."""
         allowed = {OPENID_SCOPE} if self.redirect_uris else set()
@@ -151,14 +144,6 @@ class Client(ClientMixin):
     def check_client_secret(self, client_secret: str) -> bool:
         """Compare the secret with the registered SHA-256 in constant time."""
         return is_secret(client_secret, self.registration.get("client_secret_sha256"))
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Tell whether this is the registered way; the same for every endpoint."""
-        return method == self.auth_method
-
-    def check_response_type(self, response_type: str) -> bool:
-        """Allow the code flow only."""
-        return response_type == "code"
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Allow codes to whoever has an address, refresh to whom they are registered, the rest to mailbox senders."""

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Request
@@ -54,11 +53,6 @@ class ProtocolRequest(OAuth2Request):
         """Return the parsed parameters: at the token endpoint they can only be form fields."""
         values: Mapping[str, str] = self.payload.data
         return values
-
-    @property
-    def args(self) -> Mapping[str, Any]:
-        """Return nothing: the query is never read behind this point."""
-        return {}
 
 
 def authorize_parameters(request: Request) -> Parameters:

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, UnsupportedGrantTypeErro
 from flask import Flask, Response, current_app, request
 
 from unternehmenskonto.provider import client_authentication, parameters, responses
-from unternehmenskonto.provider.clients import Client, find_client
+from unternehmenskonto.provider.clients import Client
 from unternehmenskonto.provider.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
 
 EXTENSION = "authorization_server"
@@ -20,10 +20,6 @@ class ProviderServer(AuthorizationServer):
 
     def load_config(self, config: Mapping[str, Any]) -> None:
         """Take nothing from Flask's configuration: every figure of ours stands in limits.py."""
-
-    def query_client(self, client_id: str) -> Client | None:
-        """Return the client of this name."""
-        return find_client(client_id)
 
     def create_oauth2_request(self, request: Any) -> parameters.ProtocolRequest:
         """Parse the token request in hand; raises InvalidRequestError."""
