@@ -43,6 +43,8 @@ class Mutant:
     number: int
     #: The name bound at module level whose value it changes; None inside functions and classes.
     constant: str | None
+    #: It lies in the body of a function, so that what was made at import stays true.
+    is_inside: bool
 
 
 Change = Callable[[ast.AST], ast.AST]
@@ -50,9 +52,17 @@ Change = Callable[[ast.AST], ast.AST]
 
 def mutants(source: str, *, is_models: bool = False) -> list[Mutant]:
     """Return all mutants of the source, in its order."""
+    tree = ast.parse(source)
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.Lambda))
+        for part in (function.body if isinstance(function.body, list) else [function.body])
+        for node in ast.walk(part)
+    }
     return [
-        Mutant(getattr(node, "lineno", 1), what, number, constant)
-        for number, (node, what, _, constant) in enumerate(_changes(ast.parse(source), is_models))
+        Mutant(getattr(node, "lineno", 1), what, number, constant, id(node) in inside)
+        for number, (node, what, _, constant) in enumerate(_changes(tree, is_models))
     ]
 
 

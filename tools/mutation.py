@@ -8,14 +8,12 @@ First all tests of the part run once with coverage, to know who walks where; tha
 """
 
 import argparse
-import ast
 import base64
 import contextlib
-import hashlib
+import gc
 import importlib
 import importlib.machinery
 import importlib.util
-import json
 import os
 import random
 import secrets
@@ -24,27 +22,23 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-import coverage
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from tools.mutants import Mutant, applied, mutants
+from tools.mutants import applied, mutants
+from tools.walks import OPTIONS, PACKAGE, ROOT, Case, Walks, born, in_child, key, walks
 
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "unternehmenskonto"
-FEW = 5
+#: So many mutants give so many tests each that must pass in a fork without any mistake.
+CONTROLS = 6
 #: What the tests of a mutant may take: this, and so many times what they took without it.
 GRACE_SECONDS, TIMES = 30.0, 4.0
-OPTIONS = ("-q", "-x", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 #: Any test that opens the application makes the tables and keys of an empty database.
 FIRST_TEST = "tests/test_skeleton.py"
 READY = "ready"
@@ -60,79 +54,8 @@ server.remove()
 NOTICED, SURVIVED, SLOW, UNSEEN = "noticed", "survived", "too slow", "no test"
 
 
-@dataclass(frozen=True)
-class Case:
-    """One mutant of one file."""
-
-    path: Path
-    mutant: Mutant
-
-    @property
-    def module(self) -> str:
-        """Return the name under which the file is imported."""
-        parts = self.path.relative_to(ROOT).with_suffix("").parts
-        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-    @property
-    def is_models(self) -> bool:
-        """Tell whether the file describes tables."""
-        return self.path.name.endswith("models.py")
-
-
-@dataclass
-class Walks:
-    """Who walks where: file -> line -> tests, and how long each test takes."""
-
-    lines: dict[str, dict[int, list[str]]]
-    seconds: dict[str, float]
-    modules: list[str]
-
-    def tests(self, case: Case, *, most: int = 0) -> list[str]:
-        """Return the tests that can notice this mutant, the likeliest and quickest first."""
-        found = set(self._on(case.path, case.mutant.line))
-        if case.mutant.constant is not None:
-            # A value made at import is felt where its name stands.
-            for path in sorted((ROOT / PACKAGE).rglob("*.py")):
-                for line in _uses(path, case.mutant.constant):
-                    found |= set(self._on(path, line))
-        if len(found) < FEW:
-            # What happens at the start is seen by the first test alone, and felt by all.
-            found |= {test for tests in self.lines.get(_key(case.path), {}).values() for test in tests}
-        if len(found) < FEW:
-            found = set(self.seconds)
-        near = f"test_{case.path.stem}.py::"
-        cost: dict[str, float] = defaultdict(float)
-        variants: dict[str, int] = defaultdict(int)
-        places = {}
-        for test in sorted(found):
-            cost[test.partition("::")[0]] += self.seconds.get(test, 0.0)
-            variants[test.partition("[")[0]] += 1
-            places[test] = variants[test.partition("[")[0]]
-
-        def order(test: str) -> tuple[int, bool, float, str, float]:
-            """Put one variant of each test before all others, files of the same name and quick ones first."""
-            file = test.partition("::")[0]
-            return places[test], near not in test, cost[file], file, self.seconds.get(test, 0.0)
-
-        return sorted(found, key=order)[: most or None]
-
-    def _on(self, path: Path, line: int) -> list[str]:
-        return self.lines.get(_key(path), {}).get(line, [])
-
-
-def _key(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def _uses(path: Path, name: str) -> set[int]:
-    text = path.read_text(encoding="utf-8")
-    if name not in text:
-        return set()
-    return {
-        node.lineno
-        for node in ast.walk(ast.parse(text))
-        if (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name)
-    }
+#: The number of a mutant in this run, itself, and the tests that can notice it.
+Given = tuple[int, Case, list[str]]
 
 
 class Server:
@@ -168,22 +91,6 @@ class Server:
             connection.execute(text(statement))
 
 
-class _Contexts:
-    """Tell coverage which test is running, and remember how long it took."""
-
-    def __init__(self, measured: coverage.Coverage) -> None:
-        self.measured, self.seconds = measured, {}  # type: ignore[var-annotated]
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[Any]:
-        self.measured.switch_context(item.nodeid)
-        began = time.monotonic()
-        try:
-            return (yield)
-        finally:
-            self.seconds[item.nodeid] = time.monotonic() - began
-
-
 class _Chosen:
     """Keep the chosen tests, in their order."""
 
@@ -212,74 +119,6 @@ class _Mutated(importlib.machinery.SourceFileLoader):
         return importlib.util.spec_from_file_location(name, self.path, loader=self)
 
 
-def _in_child(act: Callable[[], int], *, seconds: float | None = None) -> int | None:
-    """Run in a forked process group and return its exit status; None if its time was up."""
-    process = os.fork()
-    if process == 0:
-        status = 99
-        try:
-            os.setsid()
-            with Path(os.environ.get("MUTLOG", os.devnull)).open("a") as nowhere:
-                os.dup2(nowhere.fileno(), 1)
-                os.dup2(nowhere.fileno(), 2)
-            status = act()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    ends_at = time.monotonic() + seconds if seconds else float("inf")
-    try:
-        while True:
-            done, status = os.waitpid(process, os.WNOHANG)
-            if done:
-                return os.waitstatus_to_exitcode(status)
-            if time.monotonic() > ends_at:
-                os.killpg(process, signal.SIGKILL)
-                os.waitpid(process, 0)
-                return None
-            time.sleep(0.02)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGKILL)
-
-
-def _walk(part: str, folders: list[str], file: Path) -> int:
-    """Run all tests with coverage; write who walks where."""
-    measured = coverage.Coverage(data_file=None, source=[str(ROOT / PACKAGE)], branch=False, config_file=False)
-    contexts = _Contexts(measured)
-    measured.start()
-    status = int(pytest.main([*OPTIONS, *folders], plugins=[contexts]))
-    measured.stop()
-    data = measured.get_data()
-    lines = {
-        _key(Path(name)): {
-            line: [test for test in tests if test] for line, tests in data.contexts_by_lineno(name).items()
-        }
-        for name in data.measured_files()
-    }
-    modules = [name for name in sys.modules if name.partition(".")[0] not in (PACKAGE, "tests", "tools", "__main__")]
-    file.write_text(json.dumps({"lines": lines, "seconds": contexts.seconds, "modules": modules}))
-    return status
-
-
-def walks(part: str, folders: list[str], cache: Path) -> Walks:
-    """Return who walks where, from the last run if nothing has changed since; raises SystemExit if a test fails."""
-    known = hashlib.sha256()
-    for path in sorted([*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
-        known.update(path.read_bytes())
-    file = cache / f"{part}-{known.hexdigest()[:16]}.json"
-    if not file.exists():
-        fresh = file.with_suffix(".new")
-        if _in_child(lambda: _walk(part, folders, fresh)) != 0:
-            raise SystemExit("The tests fail without any mutant; see: pytest " + " ".join(folders))
-        fresh.rename(file)
-    found = json.loads(file.read_text())
-    lines = {name: {int(line): tests for line, tests in by_line.items()} for name, by_line in found["lines"].items()}
-    return Walks(lines, found["seconds"], found["modules"])
-
-
 def _judge(case: Case, tests: list[str], known: Walks) -> str:
     """Return what became of the mutant."""
     seconds = sum(known.seconds.get(test, 0.0) for test in tests)
@@ -290,8 +129,106 @@ def _judge(case: Case, tests: list[str], known: Walks) -> str:
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
         return int(pytest.main([*OPTIONS, *files], plugins=[_Chosen(tests)]))
 
-    status = _in_child(act, seconds=GRACE_SECONDS + TIMES * seconds)
+    return _outcome(in_child(act, seconds=GRACE_SECONDS + TIMES * seconds))
+
+
+class _Nursery:
+    """A pytest session in which everything is loaded and ready; each mutant inside a function is a fork of it."""
+
+    def __init__(self, cases: Sequence[Given], known: Walks, tell: Callable[[int, str], None]):
+        self.cases, self.known, self.tell = cases, known, tell
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Open the application once, then judge one mutant after the other instead of running the tests."""
+        items = {item.nodeid: item for item in session.items}
+        opener = next(item for item in session.items if item.nodeid.startswith(FIRST_TEST))
+        # An item of another file named as the next one keeps what belongs to the whole session, and nothing else.
+        following = next(item for item in session.items if not item.nodeid.startswith(FIRST_TEST))
+        session.config.hook.pytest_runtest_protocol(item=opener, nextitem=following)
+        # No connection is inherited: two processes would talk over one.
+        for engine in [one for one in gc.get_objects() if isinstance(one, Engine)]:
+            engine.dispose()
+        control = [items[test] for _, _, tests in self.cases[:CONTROLS] for test in tests[:CONTROLS] if test in items]
+        if in_child(lambda: self._run(session, None, list(dict.fromkeys(control)))) != 0:
+            raise pytest.UsageError("The tests fail in a fork without any mistake.")
+        for number, case, tests in self.cases:
+            chosen = [items[test] for test in tests if test in items]
+            seconds = sum(self.known.seconds.get(test, 0.0) for test in tests)
+
+            def act(case: Case = case, chosen: list[pytest.Item] = chosen) -> int:
+                return self._run(session, case, chosen)
+
+            status = in_child(act, seconds=GRACE_SECONDS + TIMES * seconds)
+            self.tell(number, _outcome(status) if chosen else UNSEEN)
+        return True
+
+    def _run(self, session: pytest.Session, case: Case | None, chosen: list[pytest.Item]) -> int:
+        if case is not None:
+            _graft(case)
+        for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+                reporter.summary_errors()
+                reporter.summary_failures()
+                return 1
+        return 0
+
+
+def _graft(case: Case) -> None:
+    """Put the mistake into the functions that are alive."""
+    source = case.path.read_text(encoding="utf-8")
+    old = _codes(compile(source, str(case.path), "exec"))
+    new = _codes(compile(applied(source, case.mutant.number, is_models=case.is_models), str(case.path), "exec"))
+    changed = {name: code for name, code in new.items() if old.get(name) != code}
+    for function in [one for one in gc.get_objects() if isinstance(one, FunctionType)]:
+        code = function.__code__
+        if code.co_filename == str(case.path) and (code.co_qualname, code.co_firstlineno) in changed:
+            function.__code__ = changed[code.co_qualname, code.co_firstlineno]
+
+
+def _codes(module: CodeType) -> dict[tuple[str, int], CodeType]:
+    """Return every function of a compiled module by its name and line."""
+    found = {}
+    waiting = [module]
+    while waiting:
+        for part in waiting.pop().co_consts:
+            if isinstance(part, CodeType):
+                found[part.co_qualname, part.co_firstlineno] = part
+                waiting.append(part)
+    return found
+
+
+def _outcome(status: int | None) -> str:
     return SLOW if status is None else SURVIVED if status == 0 else NOTICED
+
+
+def _grafted(given: list[Given], known: Walks, server: Server) -> Iterator[tuple[int, str]]:
+    """Judge mutants inside functions, as forks of a child in which everything is loaded; yield what became of each."""
+    files = sorted({test.partition("::")[0] for _, _, tests in given for test in tests})
+    reading, writing = os.pipe()
+
+    def tell(number: int, outcome: str) -> None:
+        os.write(writing, f"{number} {outcome}\n".encode())
+
+    def act() -> int:
+        return int(pytest.main([*OPTIONS, FIRST_TEST, *files], plugins=[_Nursery(given, known, tell)]))
+
+    with server.copy(READY):
+        process = born(act)
+        os.close(writing)
+        try:
+            with os.fdopen(reading) as lines:
+                for line in lines:
+                    number, _, outcome = line.strip().partition(" ")
+                    yield int(number), outcome
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGTERM)
+            _, status = os.waitpid(process, 0)
+        if os.waitstatus_to_exitcode(status) not in (0, -signal.SIGTERM):
+            raise SystemExit("The tests fail in a fork without any mistake.")
 
 
 def _cases(part: str, only: str | None) -> list[Case]:
@@ -306,7 +243,7 @@ def _cases(part: str, only: str | None) -> list[Case]:
 def _report(outcomes: list[tuple[Case, str]]) -> None:
     by_file: dict[str, list[str]] = defaultdict(list)
     for case, outcome in outcomes:
-        by_file[_key(case.path)].append(outcome)
+        by_file[key(case.path)].append(outcome)
     print(f"\n{'file':<52}{'mutants':>8}{'noticed':>8}{'share':>8}")
     for name, found in [*sorted(by_file.items()), ("all", [outcome for _, outcome in outcomes])]:
         noticed = sum(outcome in (NOTICED, SLOW) for outcome in found)
@@ -335,20 +272,28 @@ def main() -> None:
             with contextlib.suppress(ImportError, AttributeError):
                 importlib.import_module(name)
         with server.copy(name=READY):
-            if _in_child(lambda: int(pytest.main([*OPTIONS, FIRST_TEST]))) != 0:
+            if in_child(lambda: int(pytest.main([*OPTIONS, FIRST_TEST]))) != 0:
                 raise SystemExit(f"The tests fail without any mutant; see: pytest {FIRST_TEST}")
         cases, began = _cases(chosen.part, chosen.only), time.monotonic()
         # In the order of the draw: whoever interrupts the run has a smaller sample and not the first files only.
         drawn = random.Random(chosen.seed).sample(cases, min(chosen.sample or len(cases), len(cases)))  # noqa: S311
+        chosen_tests = [known.tests(case, most=chosen.most) for case in drawn]
+        given = list(zip(range(1, len(drawn) + 1), drawn, chosen_tests, strict=True))
+
+        def tell(number: int, outcome: str) -> None:
+            case, tests = drawn[number - 1], chosen_tests[number - 1]
+            if outcome != NOTICED:
+                place = f"{key(case.path)}:{case.mutant.line}"
+                print(f"{number:>4} {outcome:<9} {place} [{len(tests)} tests] {case.mutant.what}", flush=True)
+            outcomes.append((case, outcome))
+
         with contextlib.suppress(KeyboardInterrupt):
-            for number, case in enumerate(drawn, 1):
-                tests = known.tests(case, most=chosen.most)
-                with server.copy(READY):
-                    outcome = _judge(case, tests, known) if tests else UNSEEN
-                outcomes.append((case, outcome))
-                if outcome != NOTICED:
-                    place = f"{_key(case.path)}:{case.mutant.line}"
-                    print(f"{number:>4} {outcome:<9} {place} [{len(tests)} tests] {case.mutant.what}", flush=True)
+            for number, outcome in _grafted([one for one in given if one[1].mutant.is_inside], known, server):
+                tell(number, outcome)
+            for number, case, tests in given:
+                if not case.mutant.is_inside:
+                    with server.copy(READY):
+                        tell(number, _judge(case, tests, known) if tests else UNSEEN)
     _report(outcomes)
     print(f"{(time.monotonic() - began) / max(1, len(outcomes)):.1f} s each, seed {chosen.seed}")
 

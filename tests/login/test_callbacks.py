@@ -85,6 +85,8 @@ def test_a_login_is_used_once(visitor: Visitor) -> None:
     again = visitor.come_back(url)
     assert again.status_code == 400
     assert "Diese Anmeldung gibt es nicht mehr" in again.text
+    # The next try asks for nothing that nobody asked for.
+    assert not {name for name in ("fresh", "max_age", "level") if f'name="{name}"' in again.text}
 
 
 def test_a_failed_login_is_used_too(visitor: Visitor, idp: Provider) -> None:

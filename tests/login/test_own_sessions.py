@@ -17,7 +17,6 @@ from tests.page_checks import faults
 from unternehmenskonto.audit import AuditEvent
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
-from unternehmenskonto.login import WARNING_SECONDS
 from unternehmenskonto.login.devices import UNKNOWN, Device, recognise
 from unternehmenskonto.login.models import LoginSession
 
@@ -163,7 +162,7 @@ def test_pages_know_how_long_the_session_lives(client: FlaskClient) -> None:
         sign_in(client, make_membership())
         clock.shift(timedelta(seconds=30))
         page = client.get("/unternehmen").text
-        assert f'data-idle="{29 * 60}" data-rest="{12 * 3600 - 30}" data-warning="{WARNING_SECONDS}"' in page
+        assert f'data-idle="{29 * 60}" data-rest="{12 * 3600 - 30}" data-warning="300"' in page
 
 
 def test_a_form_sent_too_late_is_not_lost(client: FlaskClient) -> None:

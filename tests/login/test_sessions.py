@@ -40,6 +40,20 @@ def test_loading_costs_one_query(app: Flask, client: FlaskClient) -> None:
     assert len([statement for statement in seen if "SAVEPOINT" not in statement]) == 1
 
 
+@pytest.mark.parametrize(("path", "number"), [("/static/app.css", 0), ("/healthz/live", 0), ("/unternehmen", 1)])
+def test_only_pages_ask_who_is_there(app: Flask, client: FlaskClient, path: str, number: int) -> None:
+    sign_in(client, make_membership())
+    seen: list[str] = []
+    listener = lambda *arguments: seen.append(arguments[2])  # noqa: E731
+    event.listen(db.engine, "before_cursor_execute", listener)
+    try:
+        with client.get(path) as answer:
+            assert answer.status_code == 200
+    finally:
+        event.remove(db.engine, "before_cursor_execute", listener)
+    assert len([one for one in seen if "token_hash" in one and "login_sessions" in one]) == number
+
+
 @pytest.mark.attack("secrets at rest")
 def test_only_the_hash_is_stored(app: Flask, client: FlaskClient) -> None:
     sign_in(client, make_membership())

@@ -52,6 +52,7 @@ def test_signed_userinfo(client: FlaskClient, member: Membership, alg: str) -> N
     assert (token.header["alg"], token.claims["aud"], token.claims["iss"]) == (alg, party.client_id, party.issuer)
     assert token.claims["sub"] == claims_of(body["id_token"])["sub"]
     assert token.claims["given_name"] == member.person.given_name
+    assert token.header["kid"] in {key["kid"] for key in keys.public_keys("token")}
     # It is neither an ID token nor an access token.
     with pytest.raises(hints.InvalidHint):
         hints.verify(answer.text, client_id=party.client_id)

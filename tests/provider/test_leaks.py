@@ -6,7 +6,7 @@ import logging
 import pytest
 from flask.testing import FlaskClient
 
-from tests.provider.party import Party
+from tests.provider.party import ASSERTION_TYPE, Party
 from tests.provider.test_refresh import OFFLINE, refresh
 from tests.provider.test_token_state import send
 from unternehmenskonto.companies.models import Membership
@@ -29,6 +29,12 @@ def test_a_whole_life_of_tokens(
         send("/oauth/introspect", party, client, token)
     assertion = party.assertion()
     client.post("/oauth/token", data={"grant_type": "client_credentials", "client_assertion": assertion})
+    # Rightly refused, and what was offered stays unsaid: the true secret in the wrong place, an assertion used before.
+    wrong = {"client_id": party.client_id, "client_secret": party.secret, "grant_type": "refresh_token"}
+    client.post("/oauth/token", data={**wrong, "client_id": "x" + party.client_id})
+    client.post("/oauth/token", data=wrong)
+    used = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion, "grant_type": "client_credentials"}
+    assert {client.post("/oauth/token", data=used).status_code for _ in range(2)} <= {400, 401}
     party.userinfo(client, bodies[1]["access_token"][:-3] + "AAA")
     send("/oauth/revoke", party, client, bodies[1]["refresh_token"])
     party.exchange(client, spent)  # a replay
