@@ -68,15 +68,15 @@ def begin_of(day: date) -> datetime:
 
 
 def _running() -> ColumnElement[bool]:
-    return Message.remedy_ends_on >= legal_day(now())
+    return Message.due_on >= legal_day(now())
 
 
 def _soon() -> ColumnElement[bool]:
-    return and_(_running(), Message.remedy_ends_on <= legal_day(now()) + timedelta(days=SOON_DAYS))
+    return and_(_running(), Message.due_on <= legal_day(now()) + timedelta(days=SOON_DAYS))
 
 
 def _over() -> ColumnElement[bool]:
-    return Message.remedy_ends_on < legal_day(now())
+    return Message.due_on < legal_day(now())
 
 
 def _has_attachment() -> ColumnElement[bool]:
@@ -90,12 +90,12 @@ def nothing() -> ColumnElement[bool]:
 
 _CHOICES: dict[str, dict[str, Any]] = {
     "kind": {"message": lambda: Message.kind == "message", "decision": lambda: Message.kind == "decision"},
-    "read": {"yes": lambda: Message.is_unread.is_(False), "no": lambda: Message.is_unread.is_(True)},
+    "read": {"yes": lambda: ~Message.is_unread, "no": lambda: Message.is_unread.self_group()},
     "deadline": {
         "running": _running,
         "soon": _soon,
         "over": _over,
-        "none": lambda: Message.remedy_ends_on.is_(None),
+        "none": lambda: Message.due_on.is_(None),
     },
     "attachment": {"yes": _has_attachment, "no": lambda: ~_has_attachment()},
     "folder": {

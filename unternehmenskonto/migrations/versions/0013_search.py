@@ -30,10 +30,13 @@ DECLARE found text[];
 BEGIN
     IF part <> '' THEN
         SELECT array_agg(word) INTO found FROM (
-            SELECT candidate.word FROM search_words AS candidate
+            SELECT candidate.word FROM (
+                -- Fenced off, so that only the index can answer it.
+                SELECT * FROM search_words AS known_word
+                WHERE search_tokens(known_word.company_id, known_word.segment, trigrams(known_word.word))
+                    @> search_tokens(company, part_of, trigrams(part)) OFFSET 0
+            ) AS candidate
             WHERE candidate.company_id = company AND candidate.segment = part_of
-            AND search_tokens(candidate.company_id, candidate.segment, trigrams(candidate.word))
-                @> search_tokens(company, part_of, trigrams(part))
             AND candidate.word LIKE pattern LIMIT maximum + 1
         ) AS words;
     END IF;
