@@ -153,6 +153,14 @@ def test_internal_dates_stand_beside_the_legal_ones(client: FlaskClient) -> None
     assert faults(page) == []
 
 
+def test_what_lies_in_the_bin_is_not_shown(app: Flask) -> None:
+    membership = make_membership()
+    decisions(membership.company, [-3, 2], binned_at=MORNING)
+    (kept,) = decisions(membership.company, [-3])
+    assert [one.id for one in due.list_due(actor=actor_of(membership)).entries] == [kept]
+    assert due.count_soon(actor_of(membership)) == 0
+
+
 def test_page_costs_the_same_whatever_it_shows(client: FlaskClient) -> None:
     membership = reader(client)
     costs = []

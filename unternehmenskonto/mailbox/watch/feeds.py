@@ -97,7 +97,8 @@ def _messages(actor: Actor) -> list[Message]:
     since = legal_day(now()) - timedelta(days=SHOWN_AFTER_DAYS)
     query = (
         select(Message)
-        .where(Message.company_id == actor.company_id, visible_to(actor), Message.due_on >= since)
+        .where(Message.company_id == actor.company_id, visible_to(actor))
+        .where(Message.due_on >= since, Message.binned_at.is_(None))
         .options(defer(Message.body))
         .order_by(Message.due_on, Message.id)
         .limit(MAXIMUM_EVENTS)

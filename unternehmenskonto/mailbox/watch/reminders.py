@@ -132,7 +132,7 @@ def _open_on(day: date, after: list[str] | None) -> Select[Any]:
         select(*COLUMNS)
         .outerjoin(WatchSettings, WatchSettings.company_id == Message.company_id)
         .outerjoin(Task, (Task.company_id == Message.company_id) & (Task.message_id == Message.id))
-        .where(Message.due_on == day, Task.closed_at.is_(None))
+        .where(Message.due_on == day, Task.closed_at.is_(None), Message.binned_at.is_(None))
         .order_by(Message.company_id, Message.id)
         .limit(BATCH)
     )
