@@ -18,6 +18,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(folder_views.bp)
     app.register_blueprint(label_views.bp)
     app.context_processor(views.unread_badge)
+    app.context_processor(views.other_companies)
     commands.register(app)
     watch.init_app(app)
     app.register_blueprint(conversations_api.bp)

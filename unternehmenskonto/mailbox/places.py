@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, func, select, true, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, true, update
 
+from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.mailbox.models import Mailbox, Message
-from unternehmenskonto.mailbox.team.models import Topic
+from unternehmenskonto.mailbox.team.models import Topic, TopicMember
 from unternehmenskonto.mailbox.visibility import topics_of
-from unternehmenskonto.permissions import Actor
+from unternehmenskonto.permissions import ROLES, Actor
 
 Folder = Literal["inbox", "archive", "bin"]
 
@@ -61,6 +62,25 @@ def unread(actor: Actor) -> Unread:
     )
     found = db.session.execute(query).first()
     return Unread() if found is None else Unread(inbox=found[0] - found[1], archive=found[1])
+
+
+def unread_of(memberships: Iterable[Membership]) -> dict[uuid.UUID, int]:
+    """Return for each of these memberships that reads its mailbox how much there is unread for it; one statement."""
+    readers = [one.id for one in memberships if any("mailbox.read" in ROLES.get(role, ()) for role in one.roles)]
+    sees = exists().where(
+        TopicMember.company_id == Topic.company_id,
+        TopicMember.topic_id == Topic.id,
+        TopicMember.membership_id == Membership.id,
+    )
+    hidden = select(func.coalesce(func.sum(Topic.unread_count), 0)).where(
+        Topic.company_id == Mailbox.company_id, ~sees.correlate(Topic, Membership)
+    )
+    query = (
+        select(Membership.id, Mailbox.unread_count - hidden.correlate(Mailbox, Membership).scalar_subquery())
+        .join(Mailbox, Mailbox.company_id == Membership.company_id)
+        .where(Membership.id.in_(readers))
+    )
+    return {row[0]: row[1] for row in db.session.execute(query)} if readers else {}
 
 
 def weight(*, is_unread: bool, archived: bool, binned: bool) -> tuple[int, int]:

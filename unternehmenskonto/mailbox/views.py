@@ -137,6 +137,11 @@ def offer_company(error: AppError) -> str | Response:
     return errors.refuse(error)
 
 
+def other_companies() -> dict[str, Any]:
+    """Let the page where people change the company say how much is unread in each."""
+    return {"unread_of": places.unread_of}
+
+
 def _list(folder: Folder) -> str:
     listing = Listing.asked()
     page = inbox.list_messages(actor=current_actor(), folder=folder, cursor=listing.cursor, size=listing.size)

@@ -23,6 +23,9 @@ from unternehmenskonto.mailbox.folders import actions, erasure, remains
 from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.labels import actions as labels
 from unternehmenskonto.mailbox.models import Attachment, ChainLink, Message, Receipt
+from unternehmenskonto.mailbox.search import queries
+from unternehmenskonto.mailbox.search.filters import Filters
+from unternehmenskonto.mailbox.search.models import SearchSegment
 
 LONG_AGO = datetime(2026, 1, 10, 9, tzinfo=UTC)
 
@@ -131,6 +134,21 @@ def test_an_ended_provision_can_be_deleted_unopened(member: Membership) -> None:
     assert not doomed.is_opened and doomed.is_decision
     erasure.erase(actor=acting(member), message_ids=[message.id])
     assert chain.verify(member.company_id).faults == []
+
+
+def test_the_search_counts_and_finds_it_no_more(member: Membership) -> None:
+    """The bin is searched only if it is named; what was deleted is in no count."""
+    actor, found = acting(member), []
+    put(member.company, authority(), subject="Gewerbesteuer")
+    message = binned(member, subject="Gewerbesteuer", files=[file("a.pdf", b"%PDF"), file("b.pdf", b"%PDF")])
+    asked = queries.ask("Gewerbesteuer")
+    for folder in ("", "bin"):
+        found.append(len(queries.find(actor=actor, asked=asked, filters=Filters(folder=folder), limit=9)))
+    erasure.erase(actor=actor, message_ids=[message.id])
+    found.append(len(queries.find(actor=actor, asked=asked, filters=Filters(folder="bin"), limit=9)))
+    assert found == [1, 1, 0]
+    (segment,) = db.session.scalars(select(SearchSegment).execution_options(populate_existing=True))
+    assert (segment.messages, segment.files_waiting, segment.files_silent) == (1, 0, 0)
 
 
 def test_who_asks_later_is_told_what_happened(client: FlaskClient, member: Membership) -> None:

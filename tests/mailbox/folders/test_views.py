@@ -12,10 +12,12 @@ from werkzeug.test import TestResponse
 
 from tests.factories import csrf_token, make_membership, sign_in
 from tests.mailbox.reading_data import acting, authority, file, put, reader
+from tests.mailbox.team.team_data import make_topic
 from tests.mailbox.test_inbox import START, counted_statements, fill
 from tests.page_checks import Tree, faults
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
+from unternehmenskonto.mailbox import places
 from unternehmenskonto.mailbox.folders import actions, erasure
 from unternehmenskonto.mailbox.models import Mailbox, Message, Receipt
 
@@ -221,3 +223,18 @@ def test_who_only_reads_gets_no_boxes(client: FlaskClient, monkeypatch: pytest.M
     page = client.get("/postfach").text
     assert 'name="nachricht"' not in page and faults(page) == []
     assert select_and(client, "archive").status_code == 403
+
+
+def test_who_acts_for_several_companies_sees_what_is_unread_in_each(client: FlaskClient) -> None:
+    membership = reader(client)
+    other = make_membership(person=membership.person, roles=("mailbox",))
+    blind = make_membership(person=membership.person, roles=("administrator",))
+    topic = make_topic(other.company, make_membership(company=other.company))
+    messages = [put(other.company, authority()) for _ in range(3)]
+    put(blind.company, authority())
+    db.session.execute(db.update(Message).where(Message.id == messages[0].id).values(topic_id=topic.id))
+    actions.act(actor=acting(other), action="bin", message_ids=[messages[1].id])
+    assert places.unread_of([membership, other, blind]) == {other.id: 1}
+    db.session.commit()
+    answer = client.get("/unternehmen")
+    assert "eine ungelesene Nachricht" in answer.text and faults(answer.text) == []

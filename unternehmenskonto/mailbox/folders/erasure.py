@@ -23,6 +23,7 @@ from unternehmenskonto.mailbox.folders.actions import BULK_MAXIMUM, NothingSelec
 from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.folders.protection import protected_until, protection
 from unternehmenskonto.mailbox.models import Attachment, ChainLink, Message
+from unternehmenskonto.mailbox.search import index
 from unternehmenskonto.mailbox.visibility import visible_to
 from unternehmenskonto.permissions import Actor
 
@@ -110,6 +111,7 @@ def erase(*, actor: Actor, message_ids: Sequence[uuid.UUID]) -> int:
         )
         .values(salt=None)
     )
+    index.forget(actor.company_id, [message.sequence_number for message in messages])
     for message in messages:
         db.session.expunge(message)
     db.session.execute(

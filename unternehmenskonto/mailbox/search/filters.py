@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, exists, false
 from unternehmenskonto.db import now
 from unternehmenskonto.mailbox.deadlines import legal_day
 from unternehmenskonto.mailbox.models import Attachment, Message
+from unternehmenskonto.mailbox.places import lies_in
 
 LEGAL_ZONE = ZoneInfo("Europe/Berlin")
 #: A deadline is near for so many days.
@@ -35,14 +36,16 @@ class Filters:
     until: date | None = None
     #: yes or no
     attachment: str = ""
-    #: inbox or archive
+    #: inbox, archive or bin
     folder: str = ""
     #: Further conditions of other features, already written for Message.
     more: tuple[ColumnElement[bool], ...] = field(default=(), compare=False)
 
     def conditions(self) -> list[ColumnElement[bool]]:
-        """Return what must hold for a message, without words and company."""
+        """Return what must hold for a message, without words and company; the bin is searched only if it is named."""
         found = [_CHOICES[name][value]() for name in _CHOICES if (value := getattr(self, name))]
+        if self.folder != "bin":
+            found.append(Message.binned_at.is_(None))
         if self.authority:
             found.append(Message.sender_authority == self.authority)
         if self.service:
@@ -99,7 +102,8 @@ _CHOICES: dict[str, dict[str, Any]] = {
     },
     "attachment": {"yes": _has_attachment, "no": lambda: ~_has_attachment()},
     "folder": {
-        "inbox": lambda: Message.archived_at.is_(None),
-        "archive": lambda: Message.archived_at.is_not(None),
+        "inbox": lambda: lies_in("inbox"),
+        "archive": lambda: lies_in("archive"),
+        "bin": lambda: lies_in("bin"),
     },
 }

@@ -78,7 +78,11 @@ class SearchForm(FlaskForm):
         default="",
     )
     anhang = _Choice(_l("Anhang"), choices=_choices({"yes": _l("Mit Anhang"), "no": _l("Ohne Anhang")}), default="")
-    ordner = _Choice(_l("Ordner"), choices=_choices({"inbox": _l("Posteingang"), "archive": _l("Archiv")}), default="")
+    ordner = _Choice(
+        _l("Ordner"),
+        choices=_choices({"inbox": _l("Posteingang"), "archive": _l("Archiv"), "bin": _l("Papierkorb")}),
+        default="",
+    )
     von = _Day(_l("Bereitgestellt ab"), format=["%Y-%m-%d", "%d.%m.%Y"], validators=[Optional()])
     bis = _Day(_l("Bereitgestellt bis"), format=["%Y-%m-%d", "%d.%m.%Y"], validators=[Optional()])
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import String, bindparam, select, text, update
+from sqlalchemy import String, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from unternehmenskonto.db import db
@@ -67,6 +67,26 @@ WHERE company_id = :company AND sequence_number = :sequence
 """
 ).bindparams(_WORDS, _LETTERS)
 
+_FORGET = text(
+    """
+UPDATE search_segments AS known SET messages = known.messages - gone.messages,
+    files_waiting = known.files_waiting - gone.waiting, files_silent = known.files_silent - gone.silent
+FROM (
+    SELECT document.segment, count(DISTINCT document.sequence_number) AS messages,
+        count(file.id) FILTER (WHERE found.state IS NULL) AS waiting,
+        count(file.id) FILTER (WHERE found.state = 'silent') AS silent
+    FROM search_documents AS document
+    JOIN messages AS message USING (company_id, sequence_number)
+    LEFT JOIN attachments AS file
+        ON file.company_id = message.company_id AND file.message_id = message.id AND file.media_type = :pdf
+    LEFT JOIN attachment_texts AS found ON found.company_id = file.company_id AND found.attachment_id = file.id
+    WHERE document.company_id = :company AND document.sequence_number = ANY(:numbers)
+    GROUP BY document.segment
+) AS gone
+WHERE known.company_id = :company AND known.segment = gone.segment
+"""
+)
+
 
 def add(message: Message, attachments: Sequence[Attachment]) -> None:
     """Make a delivered message findable, in the delivery's transaction; its PDF files are read by jobs later."""
@@ -129,14 +149,9 @@ def is_indexed(company_id: uuid.UUID, sequence_number: int) -> bool:
     return db.session.scalar(found) is not None
 
 
-def forget(message: Message) -> None:
-    """Take an erased message out of the counts; its words go with its row."""
-    place = _place(message.company_id, message.sequence_number)
-    db.session.execute(
-        update(SearchSegment)
-        .where(SearchSegment.company_id == place["company"], SearchSegment.segment == place["segment"])
-        .values(messages=SearchSegment.messages - 1)
-    )
+def forget(company_id: uuid.UUID, sequence_numbers: Sequence[int]) -> None:
+    """Take messages that are about to be erased out of the counts; their words go with their rows."""
+    db.session.execute(_FORGET, {"company": company_id, "numbers": list(sequence_numbers), "pdf": PDF})
 
 
 def _parameters(words: Words) -> dict[str, list[str]]:
