@@ -51,6 +51,7 @@ def _konto(url: str) -> Client:
         name="Unternehmenskonto",
         redirect_uris=(f"{url}/anmelden/{KONTO_PROVIDER_SLUG}/rueckkehr",),
         post_logout_redirect_uris=(f"{url}/abgemeldet",),
+        backchannel_logout_uri=f"{url}/anmelden/{KONTO_PROVIDER_SLUG}/abmeldung",
         jwks_uri=f"{url}/oauth/jwks",
     )
 

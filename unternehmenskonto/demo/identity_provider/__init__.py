@@ -1,8 +1,8 @@
 """Demo-Zertifikat: an OpenID provider for the demonstration and for tests of the login.
 
-Small but honest: authorization code with PKCE, single sign-on, RP-initiated logout. It shares no code with
-Unternehmenskonto, so that a mistake made there is not repeated here. The only thing it does not do is to
-check a certificate: whoever clicks on a person, is that person.
+Small but honest: authorization code with PKCE, single sign-on, RP-initiated and back-channel logout. It shares no
+code with Unternehmenskonto, so that a mistake made there is not repeated here. The only thing it does not do is
+to check a certificate: whoever clicks on a person, is that person.
 
     app = create_app(issuer="http://127.0.0.2:8001", data=Path("…"), clients=[Client(…)])
     provider = app.extensions["identity_provider"]     # keys, memory, clients, behaviour: for tests

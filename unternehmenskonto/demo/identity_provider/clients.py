@@ -39,6 +39,8 @@ class Client:
     name: str
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...] = ()
+    #: Where it wants to be told that a session is over; None: nowhere.
+    backchannel_logout_uri: str | None = None
     jwks_uri: str | None = None
     jwks: Mapping[str, Any] | None = None
     secret: str | None = None

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from .authorization import AuthorizationError, UnsafeRequestError, check, needs_person
+from .logout import tell_clients
 from .memory import AuthorizationRequest, Grant, Interaction, Session
 from .misbehaviour import changed
 from .provider import Provider, current_provider
@@ -93,7 +94,9 @@ def end_session() -> ResponseReturnValue:
     target = _logout_target(provider, claims, request.values)
     page = Response(render_template("identity_provider/logged_out.html"), mimetype="text/html")
     answer = redirect(target, 303) if target else page
-    provider.memory.sessions.take(request.cookies.get(SESSION_COOKIE))
+    ended = provider.memory.sessions.take(request.cookies.get(SESSION_COOKIE))
+    if ended is not None:
+        tell_clients(provider, ended, knows=str(claims["aud"]) if claims else None)
     answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="Lax")
     return answer
 
