@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from tests.factories import make_service
 from tests.mailbox.conversations import writing_examples
 from tests.mailbox.reading_data import acting, authority, file, put
+from tests.mailbox.team import examples as team
 from tests.mailbox.watch import examples as watch
 from tests.provider.party import Party
 from unternehmenskonto import audit
@@ -162,6 +163,15 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
         f"/postfach/suche/gemerkt/{a_saved_search(membership).id}"
     ),
     "/postfach/suche/merken": lambda membership: "/postfach/suche/merken?suche=bescheid&art=decision",
+    "/postfach/aufgaben": team.task_list,
+    "/postfach/<uuid:message_id>/team": team.team_page,
+    "/postfach/<uuid:message_id>/gesehen": team.seen_page,
+    "/postfach/<uuid:message_id>/kommentare/<uuid:comment_id>": team.comment_page,
+    "/postfach/themen/<uuid:topic_id>": team.topic_page,
+    "/postfach/themen/<uuid:topic_id>/aufloesen": lambda membership: team.topic_page(membership) + "/aufloesen",
+    "/postfach/themen/regeln/<uuid:rule_id>": team.rule_page,
+    "/postfach/themen/regeln/<uuid:rule_id>/anwenden": lambda membership: team.rule_page(membership) + "/anwenden",
+    "/postfach/themen/laeufe/<uuid:run_id>": team.run_page,
     "/unternehmen/personen/<uuid:membership_id>": lambda membership: f"/unternehmen/personen/{membership.id}",
     "/unternehmen/personen/<uuid:membership_id>/entfernen": (
         lambda membership: f"/unternehmen/personen/{membership.id}/entfernen"

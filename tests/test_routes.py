@@ -52,11 +52,11 @@ POST      /fristen/kalender/erneuern  permission mailbox.read
 POST      /fristen/kalender/widerrufen  permission mailbox.read
 GET       /healthz/live  public
 GET       /healthz/ready  public
+GET       /kalender/<secret>.ics  public
 POST      /oauth/abmelden  public
 GET POST  /oauth/authorize  public
 GET POST  /oauth/end-session  public
 POST      /oauth/introspect  public
-GET       /kalender/<secret>.ics  public
 GET       /oauth/jwks  public
 POST      /oauth/register  public
 DELETE GET PUT /oauth/register/<client_id>  public
@@ -70,10 +70,23 @@ POST      /postfach/<uuid:message_id>/abrufen  permission mailbox.read
 GET       /postfach/<uuid:message_id>/anhang/<uuid:attachment_id>  permission mailbox.read
 POST      /postfach/<uuid:message_id>/archivieren  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/antworten  permission mailbox.manage
+POST      /postfach/<uuid:message_id>/aufgabe  permission mailbox.manage
+POST      /postfach/<uuid:message_id>/bestaetigen  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/druck  permission mailbox.read
 POST      /postfach/<uuid:message_id>/papierkorb  permission mailbox.manage
 POST      /postfach/<uuid:message_id>/ungelesen  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/vorschau  permission mailbox.read
+POST      /postfach/<uuid:message_id>/erledigt  permission mailbox.manage
+GET       /postfach/<uuid:message_id>/gesehen  permission mailbox.read
+POST      /postfach/<uuid:message_id>/keine-aufgabe  permission mailbox.manage
+POST      /postfach/<uuid:message_id>/kommentare  permission mailbox.manage
+GET POST  /postfach/<uuid:message_id>/kommentare/<uuid:comment_id>  permission mailbox.manage
+POST      /postfach/<uuid:message_id>/kommentare/<uuid:comment_id>/loeschen  permission mailbox.manage
+POST      /postfach/<uuid:message_id>/schritt-zuruecknehmen  permission mailbox.manage
+GET       /postfach/<uuid:message_id>/team  permission mailbox.read
+POST      /postfach/<uuid:message_id>/thema  permission mailbox.manage
+POST      /postfach/<uuid:message_id>/uebernehmen  permission mailbox.manage
+POST      /postfach/<uuid:message_id>/wieder-oeffnen  permission mailbox.manage
 POST      /postfach/<uuid:message_id>/wiederherstellen  permission mailbox.manage
 GET       /postfach/<uuid:message_id>/zip  permission mailbox.read
 GET       /postfach/archiv  permission mailbox.read
@@ -106,6 +119,19 @@ GET       /postfach/papierkorb  permission mailbox.read
 GET       /postfach/papierkorb/geloescht  permission mailbox.read
 GET       /postfach/papierkorb/loeschen  permission mailbox.manage
 POST      /postfach/papierkorb/loeschen  permission mailbox.manage
+GET       /postfach/aufgaben  permission mailbox.read
+GET       /postfach/themen  permission company.manage
+GET POST  /postfach/themen/<uuid:topic_id>  permission company.manage
+GET POST  /postfach/themen/<uuid:topic_id>/aufloesen  permission company.manage
+GET       /postfach/themen/laeufe/<uuid:run_id>  permission company.manage
+POST      /postfach/themen/laeufe/<uuid:run_id>/zuruecknehmen  permission company.manage
+GET POST  /postfach/themen/neu  permission company.manage
+GET POST  /postfach/themen/regeln/<uuid:rule_id>  permission company.manage
+GET POST  /postfach/themen/regeln/<uuid:rule_id>/anwenden  permission company.manage
+POST      /postfach/themen/regeln/<uuid:rule_id>/loeschen  permission company.manage
+POST      /postfach/themen/regeln/<uuid:rule_id>/verschieben  permission company.manage
+GET POST  /postfach/themen/regeln/neu  permission company.manage
+POST      /postfach/themen/vier-augen  permission company.manage
 GET       /seiten/<name>  public
 GET       /sitzungen  signed_in
 POST      /sitzungen/<uuid:session_id>/beenden  signed_in

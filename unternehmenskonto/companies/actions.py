@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import any_, func, literal, null, select
@@ -22,10 +22,17 @@ MAXIMUM_LOCAL_PART = 64
 #: The everyday part of RFC 5321 section 4.1.2: no quoted local parts, no address literals, ASCII only.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+#: Membership and the roles that stay.
+Guard = Callable[[Membership, frozenset[str]], None]
+_guards: list[Guard] = []
 _EMAIL = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:{_LABEL}\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*)")
 
 
-class LastAdministrator(Unprocessable):
+class Indispensable(Unprocessable):
+    """Refuse to let somebody go who is needed; the sentence says what to do first."""
+
+
+class LastAdministrator(Indispensable):
     """Refuse to leave a company without anybody who can give rights."""
 
     code = "last_administrator"
@@ -95,18 +102,33 @@ def recipients(company_id: uuid.UUID, permission: str = "mailbox.read") -> Seque
     return [one for one in people_of(company_id) if one.email and not set(roles).isdisjoint(one.roles)]
 
 
+def lock_people(company_id: uuid.UUID) -> None:
+    """Let changes of rights in one company wait for each other: two could each remove the other's last but one."""
+    db.session.execute(select(Company.id).where(Company.id == company_id).with_for_update())
+
+
+def guards_leaving(guard: Guard) -> Guard:
+    """Ask this function before a person loses rights or leaves; it raises Indispensable where that must not be.
+
+    It gets the membership and the roles that stay. So a higher part speaks up without this one knowing it.
+    """
+    _guards.append(guard)
+    return guard
+
+
 def set_roles(*, company_id: uuid.UUID, membership_id: uuid.UUID, roles: Iterable[str], by: str) -> None:
     """Give the person exactly these rights; takes effect with their next request.
 
-    Raises LastAdministrator, NotFound for a membership of another company, InvalidInput for an unknown role.
+    Raises Indispensable, NotFound for a membership of another company, InvalidInput for an unknown role.
     """
     wanted = sorted(set(roles))
     if not set(wanted) <= ROLES.keys():
         raise InvalidInput(detail="unknown role")
-    _lock(company_id)
+    lock_people(company_id)
     membership = membership_of(company_id=company_id, membership_id=membership_id)
     if ADMINISTRATOR not in wanted:
         _keep_an_administrator(membership)
+    _ask_guards(membership, frozenset(wanted))
     before = sorted(membership.roles)
     if before == wanted:
         return
@@ -125,11 +147,12 @@ def set_roles(*, company_id: uuid.UUID, membership_id: uuid.UUID, roles: Iterabl
 def end_membership(*, company_id: uuid.UUID, membership_id: uuid.UUID, by: str) -> None:
     """End a membership; every session of the person in this company is dead from now on.
 
-    Raises LastAdministrator, or NotFound for a membership of another company.
+    Raises Indispensable, or NotFound for a membership of another company.
     """
-    _lock(company_id)
+    lock_people(company_id)
     membership = membership_of(company_id=company_id, membership_id=membership_id)
     _keep_an_administrator(membership)
+    _ask_guards(membership, frozenset())
     membership.ended_at = now()
     # Kept for services only; the address for notices stays as evidence of where they went.
     membership.phone_number, membership.address = None, null()
@@ -161,9 +184,9 @@ def checked_email(email: str) -> str:
     return email
 
 
-def _lock(company_id: uuid.UUID) -> None:
-    """Let changes of rights in one company wait for each other: two could each remove the other's last but one."""
-    db.session.execute(select(Company.id).where(Company.id == company_id).with_for_update())
+def _ask_guards(membership: Membership, roles: frozenset[str]) -> None:
+    for guard in _guards:
+        guard(membership, roles)
 
 
 def _keep_an_administrator(leaving: Membership) -> None:

@@ -49,7 +49,7 @@ def edit_roles(membership_id: uuid.UUID) -> tuple[str, int] | Response:
             roles=form.roles.data or (),
             by=f"person:{actor.person_id}",
         )
-    except actions.LastAdministrator as error:
+    except actions.Indispensable as error:
         form.roles.errors = [str(error.sentence)]
         return _roles_page(form, membership)
     flash(_("Die Rechte von %(name)s sind geändert.", name=membership.person.name), "success")
@@ -67,7 +67,7 @@ def remove(membership_id: uuid.UUID) -> tuple[str, int] | Response:
         return render_template("companies/remove.html", form=form, membership=membership, refusal=None), 200
     try:
         actions.end_membership(company_id=actor.company_id, membership_id=membership_id, by=f"person:{actor.person_id}")
-    except actions.LastAdministrator as error:
+    except actions.Indispensable as error:
         page = render_template("companies/remove.html", form=form, membership=membership, refusal=error.sentence)
         return page, error.status
     flash(_("%(name)s gehört nicht mehr zum Unternehmen.", name=membership.person.name), "success")

@@ -9,6 +9,9 @@ from unternehmenskonto.mailbox.conversations import models as conversations_mode
 from unternehmenskonto.mailbox.conversations import views as conversations_views
 from unternehmenskonto.mailbox.folders import views as folder_views
 from unternehmenskonto.mailbox.labels import views as label_views
+from unternehmenskonto.mailbox.team import admin as team_admin
+from unternehmenskonto.mailbox.team import marks as team_marks
+from unternehmenskonto.mailbox.team import views as team_views
 
 
 def init_app(app: Flask) -> None:
@@ -19,6 +22,9 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(label_views.bp)
     app.context_processor(views.unread_badge)
     app.context_processor(views.other_companies)
+    app.register_blueprint(team_views.bp)
+    app.register_blueprint(team_admin.bp)
+    app.jinja_env.globals.update(open_tasks=team_marks.open_count, marks_for=team_marks.marks_for)
     commands.register(app)
     watch.init_app(app)
     app.register_blueprint(conversations_api.bp)

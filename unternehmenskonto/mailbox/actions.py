@@ -25,6 +25,7 @@ from unternehmenskonto.mailbox.models import GENESIS, Attachment, Mailbox, Messa
 from unternehmenskonto.mailbox.problems import refusal
 from unternehmenskonto.mailbox.rules import Regime
 from unternehmenskonto.mailbox.search import index
+from unternehmenskonto.mailbox.team.routing import route
 from unternehmenskonto.notifications.actions import notify_new_message
 
 ROUTE = "POST /api/v1/messages"
@@ -119,15 +120,19 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
     _check_reply(delivery)
     company, pseudonym = _company(service, delivery.recipient)
     message_id = new_id()
+    # Before the lock of the mailbox: topics are always locked first.
+    place = route(company_id=company.id, service=service, subject=delivery.subject)
     notify_new_message(
         company_id=company.id,
         message_id=message_id,
         sender=service.authority,
         regime=delivery.decision.regime if delivery.decision else None,
+        readers=place.membership_ids,
     )
     # From here to the commit other deliveries to this mailbox wait.
     mailbox = locked_mailbox(company.id)
     message = _add_message(mailbox, delivery, message_id=message_id, service=service, accepted_at=accepted_at)
+    message.topic_id = place.topic_id
     attachments = _add_attachments(message, files)
     link = chain.append(mailbox, message, attachments)
     index.add(message, attachments)

@@ -80,6 +80,15 @@ class Message(Base):
             "id",
             postgresql_where=text("due_on IS NOT NULL AND first_retrieved_at IS NULL"),
         ),
+        # Everything in one topic, whatever its place: counted and moved together.
+        Index(
+            "ix_messages_topic",
+            "company_id",
+            "topic_id",
+            "made_available_at",
+            "id",
+            postgresql_where=text("topic_id IS NOT NULL"),
+        ),
         # The sender asks for a message by its id alone.
         Index("ix_messages_service", "service", "id"),
         ForeignKeyConstraint(["company_id", "topic_id"], ["mailbox_topics.company_id", "mailbox_topics.id"]),

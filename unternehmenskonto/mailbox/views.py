@@ -18,6 +18,7 @@ from unternehmenskonto.mailbox.folders.listing import Listing
 from unternehmenskonto.mailbox.folders.protection import protection
 from unternehmenskonto.mailbox.labels.actions import labels_for
 from unternehmenskonto.mailbox.places import Folder
+from unternehmenskonto.mailbox.team.marks import marks_for
 from unternehmenskonto.permissions import Actor, current_actor, require
 
 bp = Blueprint("mailbox", __name__)
@@ -101,7 +102,14 @@ def download(message_id: uuid.UUID, attachment_id: uuid.UUID) -> Response:
 def preview(message_id: uuid.UUID) -> str:
     """Show what is known without opening, and what opening would mean; nothing is retrieved."""
     found = peek.look(actor=current_actor(), message_id=message_id)
-    return render_template("mailbox/preview.html", peek=found, message=found.message, effects=peek.sentences(found))
+    message = found.message
+    return render_template(
+        "mailbox/preview.html",
+        peek=found,
+        message=message,
+        effects=peek.sentences(found),
+        team=marks_for(message.company_id, [message.id]).get(message.id),
+    )
 
 
 @bp.post("/postfach/<uuid:message_id>/abrufen")
@@ -168,6 +176,7 @@ def _open(message_id: uuid.UUID, template: str) -> str | AnyResponse:
         protection=protection(message, opened.today),
         labels=labels_for(actor=current_actor(), message_id=message.id),
         result=Listing.asked().result(),
+        team=marks_for(message.company_id, [message.id]).get(message.id),
     )
 
 

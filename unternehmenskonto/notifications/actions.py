@@ -1,7 +1,7 @@
 """Write notices into the outbox, send them, and tell which ones did not arrive."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -39,17 +39,22 @@ class Problem:
 
 
 def notify_new_message(
-    *, company_id: uuid.UUID, message_id: uuid.UUID, sender: str, regime: str | None = None
+    *,
+    company_id: uuid.UUID,
+    message_id: uuid.UUID,
+    sender: str,
+    regime: str | None = None,
+    readers: Collection[uuid.UUID] | None = None,
 ) -> list[uuid.UUID]:
-    """Write one notice for each person who may read the mailbox and return their ids.
+    """Write one notice for each person who may read the message and return their ids.
 
-    `regime` is the legal regime of a decision, None for an ordinary message. Runs in the transaction of the
-    delivery: the notices exist if and only if the message does. Where nobody has an address, the notice is kept
-    as failed, so that it can be seen.
+    `readers` are the memberships who may, None for everybody who reads the mailbox; `regime` is the legal regime of a
+    decision, None for an ordinary message. Runs in the transaction of the delivery: the notices exist if and only if
+    the message does. Where nobody has an address, the notice is kept as failed, so that it can be seen.
     """
     kind = {None: "message", "vwvfg41_2a": "decision_by_retrieval"}.get(regime, "decision")
     common = {"kind": kind, "company_id": company_id, "message_id": message_id, "sender": sender[:SENDER_LENGTH]}
-    memberships = recipients(company_id, PERMISSION)
+    memberships = [one for one in recipients(company_id, PERMISSION) if readers is None or one.id in readers]
     notices = [Notice(**common, membership_id=one.id, address=one.email) for one in memberships]
     if not notices:
         nobody = Notice(**common, failed_at=now(), last_error="no_address")
@@ -99,6 +104,31 @@ def _write(notices: list[Notice]) -> None:
     db.session.flush()
     for notice in notices:
         defer("notifications.send", notice_id=str(notice.id))
+
+
+def notify_task(
+    *, company_id: uuid.UUID, message_id: uuid.UUID, membership_id: uuid.UUID, sender: str, occasion: str
+) -> uuid.UUID | None:
+    """Tell a person that a colleague gave them a message; return the notice's id, None without an address.
+
+    `occasion` tells one act from another: giving the same message a second time is told a second time.
+    """
+    found = next((one for one in recipients(company_id, PERMISSION) if one.id == membership_id), None)
+    if found is None:
+        return None
+    notice = Notice(
+        kind="task",
+        company_id=company_id,
+        message_id=message_id,
+        membership_id=membership_id,
+        address=found.email,
+        sender=sender[:SENDER_LENGTH],
+        occasion=occasion,
+    )
+    db.session.add(notice)
+    db.session.flush()
+    defer("notifications.send", notice_id=str(notice.id))
+    return notice.id
 
 
 @job("notifications.send")

@@ -24,7 +24,9 @@ ANSWER_SECONDS = 10
 CONVERSATION_SECONDS = 30
 SENDER_NAME = "Unternehmenskonto"
 #: Kinds of notices that do not tell of a new message, with the folder of their texts.
-TEMPLATES = {"deadline_reminder": "deadline", "deadline_cover": "deadline", "no_reader": "no_reader"}
+TEMPLATES = {"deadline_reminder": "deadline", "deadline_cover": "deadline", "no_reader": "no_reader", "task": "task"}
+#: What follows the address of the message; a task is shown without opening it.
+LINK_ENDS = {"task": "/team"}
 
 
 class SendingFailed(Exception):
@@ -53,7 +55,7 @@ def compose(notice: Notice) -> EmailMessage:
             "company": company,
             "days_left": (notice.due_on - now().astimezone(LEGAL_TIME).date()).days if notice.due_on else None,
             "day": show_date(notice.created_at.astimezone(LEGAL_TIME).date()),
-            "link": f"{settings.base_url}/postfach/{notice.message_id}",
+            "link": f"{settings.base_url}/postfach/{notice.message_id}{LINK_ENDS.get(notice.kind, '')}",
             "deadline_link": f"{settings.base_url}/fristen/{notice.message_id}",
             "company_link": f"{settings.base_url}/unternehmen",
         }

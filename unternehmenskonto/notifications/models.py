@@ -23,7 +23,7 @@ class Notice(Base):
         Index("ix_notices_failed", "company_id", "created_at", postgresql_where=text("failed_at IS NOT NULL")),
         CheckConstraint(
             "kind IN ('message', 'decision', 'decision_by_retrieval', 'deadline_reminder', 'deadline_cover',"
-            " 'no_reader')",
+            " 'no_reader', 'task')",
             name="kind",
         ),
         CheckConstraint("(kind = 'no_reader') = (message_id IS NULL)", name="message"),
@@ -33,7 +33,8 @@ class Notice(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     #: message; decision (its period runs by itself); decision_by_retrieval (VwVfG section 41(2a));
-    #: deadline_reminder; deadline_cover (nobody has opened a decision); no_reader (nobody can read the mailbox)
+    #: deadline_reminder; deadline_cover (nobody has opened a decision); no_reader (nobody can read the mailbox);
+    #: task (a colleague gave the message to this person)
     kind: Mapped[str] = mapped_column(String(21))
     company_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("companies.id"))
     membership_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("memberships.id"))

@@ -172,8 +172,8 @@ def test_page_costs_the_same_whatever_it_shows(client: FlaskClient) -> None:
             assert client.get("/fristen").status_code == 200
         costs.append(len(statements))
         assert not [one for one in statements if "messages.body," in one]
-    # Who is there, the list, who was told, own dates, the badge, the deadlines that end soon.
-    assert costs == [6] * 4
+    # Who is there, the list, who was told, own dates, the badge, one's open tasks, the deadlines that end soon.
+    assert costs == [7] * 4
 
 
 def test_page_is_read_by_its_index(app: Flask) -> None:

@@ -117,6 +117,8 @@ class TopicRun(Base):
     #: From here on the moves are taken back.
     undone_at: Mapped[datetime | None]
     returned_count: Mapped[int] = mapped_column(default=0)
+    #: The last of its moves that was looked at on the way back.
+    returned_event_id: Mapped[uuid.UUID | None]
     returned_at: Mapped[datetime | None]
 
 
@@ -142,7 +144,7 @@ class Task(Base):
     #: Internal; has nothing to do with a legal period.
     due_on: Mapped[date | None]
     sort_on: Mapped[date] = mapped_column(Date, Computed("COALESCE(due_on, '9999-12-31'::date)", persisted=True))
-    #: False where only a comment or a move made the row, or everything was taken back.
+    #: False where only a comment or a move made the row, or the message was taken off the tasks.
     is_listed: Mapped[bool] = mapped_column(default=False)
     done_at: Mapped[datetime | None]
     done_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("memberships.id"))
@@ -173,8 +175,8 @@ class TaskEvent(Base):
     message_id: Mapped[uuid.UUID]
     at: Mapped[datetime] = mapped_column(default=now)
     by: Mapped[uuid.UUID] = mapped_column(ForeignKey("memberships.id"))
-    #: changed, done, confirmed, reopened, moved, undone or comment_deleted
-    kind: Mapped[str] = mapped_column(String(15))
+    #: changed, withdrawn, done, confirmed, reopened, moved or undone
+    kind: Mapped[str] = mapped_column(String(10))
     #: Assignee and internal due date after and before this step.
     assignee_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("memberships.id"))
     due_on: Mapped[date | None]
@@ -182,7 +184,8 @@ class TaskEvent(Base):
     assignee_before: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("memberships.id"))
     due_before: Mapped[date | None]
     topic_before: Mapped[uuid.UUID | None]
-    #: The state of done before this step; what undo brings back.
+    #: The rest of the state before this step; what undo brings back.
+    listed_before: Mapped[bool] = mapped_column(default=False)
     done_at_before: Mapped[datetime | None]
     done_by_before: Mapped[uuid.UUID | None]
     needs_second_before: Mapped[bool] = mapped_column(default=False)

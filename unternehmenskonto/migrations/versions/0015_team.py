@@ -8,6 +8,11 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
+OLD_KINDS = (
+    "kind IN ('message', 'decision', 'decision_by_retrieval', 'deadline_reminder', 'deadline_cover', 'no_reader')"
+)
+NEW_KINDS = OLD_KINDS.replace(")", ", 'task')")
+
 #: Keeps the unread messages of each topic with the messages, whoever changes them and however many at once.
 UNREAD = """
 CREATE FUNCTION count_unread_of_topics() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -142,6 +147,7 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("undone_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("returned_count", sa.Integer(), nullable=False),
+        sa.Column("returned_event_id", sa.Uuid(), nullable=True),
         sa.Column("returned_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("kind IN ('rule', 'end')", name=op.f("ck_mailbox_topic_runs_kind")),
         sa.ForeignKeyConstraint(
@@ -185,13 +191,14 @@ def upgrade() -> None:
         sa.Column("message_id", sa.Uuid(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by", sa.Uuid(), nullable=False),
-        sa.Column("kind", sa.String(length=15), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("assignee_id", sa.Uuid(), nullable=True),
         sa.Column("due_on", sa.Date(), nullable=True),
         sa.Column("topic_id", sa.Uuid(), nullable=True),
         sa.Column("assignee_before", sa.Uuid(), nullable=True),
         sa.Column("due_before", sa.Date(), nullable=True),
         sa.Column("topic_before", sa.Uuid(), nullable=True),
+        sa.Column("listed_before", sa.Boolean(), nullable=False),
         sa.Column("done_at_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("done_by_before", sa.Uuid(), nullable=True),
         sa.Column("needs_second_before", sa.Boolean(), nullable=False),
@@ -284,6 +291,13 @@ def upgrade() -> None:
         "mailboxes", sa.Column("has_four_eyes", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
     op.add_column("messages", sa.Column("topic_id", sa.Uuid(), nullable=True))
+    op.create_index(
+        "ix_messages_topic",
+        "messages",
+        ["company_id", "topic_id", "made_available_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("topic_id IS NOT NULL"),
+    )
     op.create_foreign_key(
         op.f("fk_messages_company_id_mailbox_topics"),
         "messages",
@@ -299,13 +313,19 @@ def upgrade() -> None:
             postgresql_where=sa.text(condition),
         )
     op.execute(UNREAD)
+    op.drop_constraint(op.f("ck_notices_kind"), "notices")
+    op.create_check_constraint(op.f("ck_notices_kind"), "notices", NEW_KINDS)
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM notices WHERE kind = 'task'")
+    op.drop_constraint(op.f("ck_notices_kind"), "notices")
+    op.create_check_constraint(op.f("ck_notices_kind"), "notices", OLD_KINDS)
     op.execute(NO_UNREAD)
     for name in FOLDERS:
         op.drop_index(f"ix_messages_{name}", table_name="messages")
     op.drop_constraint(op.f("fk_messages_company_id_mailbox_topics"), "messages", type_="foreignkey")
+    op.drop_index("ix_messages_topic", table_name="messages")
     op.drop_column("messages", "topic_id")
     op.drop_column("mailboxes", "has_four_eyes")
     op.drop_index("ix_audit_events_seen", table_name="audit_events")
