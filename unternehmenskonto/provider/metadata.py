@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import orjson
 from flask import current_app
 
 from unternehmenskonto import keys
@@ -20,14 +21,22 @@ from unternehmenskonto.web import LANGUAGES
 
 #: In every ID token, whatever the registration says.
 PROTOCOL_CLAIMS = ("iss", "aud", "iat", "exp", "nonce", "sid", "at_hash")
-EXTENSION = "provider_pkce"
+#: Under this name the application keeps when the document was made, and its JSON.
+EXTENSION = "provider_metadata"
 _EXEMPT = """
     SELECT EXISTS (SELECT FROM online_services WHERE is_enabled AND client ->> 'pkce_exempt' = 'true') AS is_there
 """
 
 
-def document() -> dict[str, Any]:
-    """Return the metadata of OpenID Connect Discovery 3 and RFC 8414 2."""
+def document() -> bytes:
+    """Return the metadata of OpenID Connect Discovery 3 and RFC 8414 2, made as often as readers come back for it."""
+    kept: tuple[float, bytes] | None = current_app.extensions.get(EXTENSION)
+    if kept is None or time.monotonic() - kept[0] > METADATA_SECONDS:
+        kept = current_app.extensions[EXTENSION] = time.monotonic(), orjson.dumps(_members())
+    return kept[1]
+
+
+def _members() -> dict[str, Any]:
     issuer = get_settings().base_url
     return {
         "issuer": issuer,
@@ -58,7 +67,7 @@ def document() -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": list(KEY_OF_ALG),
         "code_challenge_methods_supported": ["S256"],
         # Ours: false while the operator lets a named client go without (services/*.toml, pkce_exempt).
-        "pkce_required": _is_pkce_for_all(),
+        "pkce_required": not run(_EXEMPT, {})[0].is_there,
         "claim_types_supported": ["normal"],
         "claims_supported": [*PROTOCOL_CLAIMS, *claims.SUPPORTED],
         "acr_values_supported": [assurance.eidas_uri(level) for level in assurance.LEVELS],
@@ -75,15 +84,6 @@ def document() -> dict[str, Any]:
     }
 
 
-def jwks() -> dict[str, Any]:
+def jwks() -> bytes:
     """Return our public keys."""
-    return keys.jwks()
-
-
-def _is_pkce_for_all() -> bool:
-    """Tell whether no client is exempt; looked up as often as readers of the document come back for it."""
-    found: tuple[float, bool] | None = current_app.extensions.get(EXTENSION)
-    if found is None or time.monotonic() - found[0] > METADATA_SECONDS:
-        found = time.monotonic(), not run(_EXEMPT, {})[0].is_there
-        current_app.extensions[EXTENSION] = found
-    return found[1]
+    return orjson.dumps(keys.jwks())

@@ -105,9 +105,9 @@ def bearer_error(error: str | None, description: str, *, status: int = 401) -> R
     )
 
 
-def metadata(payload: Mapping[str, Any], *, seconds: int) -> Response:
-    """Return public metadata: any page may read it, caches may keep it for a while."""
-    response = Response(orjson.dumps(payload), mimetype=JSON_TYPE)
+def metadata(payload: bytes, *, seconds: int) -> Response:
+    """Return public metadata, JSON: any page may read it, caches may keep it for a while."""
+    response = Response(payload, mimetype=JSON_TYPE)
     response.headers["Cache-Control"] = f"public, max-age={seconds}"
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
