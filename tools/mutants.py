@@ -209,7 +209,7 @@ def _constant(value: object) -> Iterator[tuple[str, Change]]:
         changed = f"{value}x" if value else "x"
         yield f"{value[:40]!r} -> {changed[:41]!r}", lambda _: ast.Constant(changed)
     elif isinstance(value, bytes):
-        yield f"{value[:40]!r} -> b'x'", lambda _: ast.Constant(value + b"x")
+        yield f"{value[:40]!r} -> b'x'", lambda _: ast.Constant(b"x" if value != b"x" else b"y")
 
 
 def _call(node: ast.Call) -> Iterator[tuple[str, Change]]:

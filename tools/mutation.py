@@ -257,7 +257,9 @@ def main() -> None:
     parser.add_argument("--tests", nargs="*", help="default: the folder of the same name in tests/")
     parser.add_argument("--only", help="one file of the part, such as codes.py")
     parser.add_argument("--sample", type=int, default=100, help="so many mutants, chosen by the seed; 0: all")
-    parser.add_argument("--most", type=int, default=80, help="tests for one mutant; 0: all that walk over its line")
+    parser.add_argument(
+        "--most", type=int, default=0, help="tests for one mutant, for a first look; 0: all that walk over its line"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "mutation")
     chosen = parser.parse_args()

@@ -62,12 +62,15 @@ def test_the_figures() -> None:
     assert (breaker.FAILURES, breaker.DOWN_SECONDS, breaker.CALLS_AT_ONCE, breaker.WAIT_SECONDS) == (5, 30, 2, 1.0)
 
 
-def test_down_after_five_failures_and_back_after_one_good_answer(visitor: Visitor, idp: Provider) -> None:
+def test_down_after_five_failures_and_back_after_one_good_answer(
+    visitor: Visitor, idp: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
     with time_machine.travel(NOW, tick=False) as clock:
         break_down(visitor, idp)
         answer = visitor.start(next="/unternehmen")
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) >= breaker.DOWN_SECONDS
+        assert f"down for {breaker.DOWN_SECONDS} s more" in caplog.text
         assert "zurzeit gestört" in answer.text
         assert 'name="next" value="/unternehmen"' in answer.text
         assert idp.behaviour.calls["discovery"] == breaker.FAILURES, "it is left alone"

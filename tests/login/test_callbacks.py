@@ -136,7 +136,8 @@ def test_fresh_login_means_a_fresh_proof(visitor: Visitor, idp: Provider) -> Non
     with time_machine.travel(NOW, tick=False):
         url = visitor.walk(fresh="1")
         idp.behaviour.id_token["auth_time"] = NOW - 60
-        assert visitor.come_back(url).status_code == 502
+        refused = visitor.come_back(url)
+        assert (refused.status_code, 'name="fresh" value="1"' in refused.text) == (502, True)
         idp.behaviour.id_token["auth_time"] = None
         assert visitor.come_back(visitor.walk(fresh="1")).status_code == 502
         idp.behaviour.reset()

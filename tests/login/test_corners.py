@@ -97,8 +97,20 @@ def test_a_key_set_without_keys(visitor: Visitor, idp: Provider, monkeypatch: py
     assert visitor.log_in().status_code == 502
 
 
-@pytest.mark.parametrize("body", [b"<html>", b'{"error": "invalid client; see manual"}', b'{"error": 7}'])
-def test_a_refusal_without_a_proper_word(visitor: Visitor, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b'{"error": "invalid_grant", "error_description": "Erika"}', "invalid_grant"),
+        (b"<html>", "(none)"),
+        (b'{"error": "invalid client; see manual"}', "(other)"),
+        (b'{"error": "%s"}' % (b"a" * 60), "(other)"),
+        (b'{"error": 7}', "(other)"),
+    ],
+    ids=["word", "page", "sentence", "long", "number"],
+)
+def test_the_log_knows_the_word_of_a_refusal_and_no_more(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, body: bytes, word: str
+) -> None:
     url, real = visitor.walk(), discovery.call
 
     def call(provider: config.IdentityProvider, method: str, address: str, **options: Any) -> http.Answer:
@@ -106,6 +118,8 @@ def test_a_refusal_without_a_proper_word(visitor: Visitor, monkeypatch: pytest.M
 
     monkeypatch.setattr(discovery, "call", call)
     assert visitor.come_back(url).status_code == 502
+    assert f"status 400, error {word}'" in caplog.text
+    assert "Erika" not in caplog.text
 
 
 def test_a_provider_that_is_asked_for_no_level(

@@ -8,7 +8,8 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event, func, select
 
-from tests.factories import make_company, make_membership, make_person, sign_in
+from tests.factories import csrf_token, make_company, make_membership, make_person, sign_in
+from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db, now
 from unternehmenskonto.errors import NotFound
 from unternehmenskonto.login import actions, cookies, sessions
@@ -143,12 +144,28 @@ def test_changing_company_gives_a_new_session(app: Flask, client: FlaskClient) -
     assert sessions.load_actor(cookie(client)) is None
 
 
+@pytest.mark.parametrize(
+    ("wish", "place"), [({"next": "/unternehmen"}, "/unternehmen"), ({}, "/"), ({"next": "//evil.example"}, "/")]
+)
+def test_changing_company_leads_back(client: FlaskClient, wish: dict[str, str], place: str) -> None:
+    person = make_person()
+    sign_in(client, make_membership(person=person))
+    other = make_membership(person=person)
+    fields = {"csrf_token": csrf_token(client), "membership_id": str(other.id), **wish}
+    answer = client.post("/unternehmen/wechseln", data=fields)
+    assert (answer.status_code, answer.headers["Location"]) == (303, place)
+
+
 def test_nobody_changes_into_a_foreign_company(app: Flask, client: FlaskClient) -> None:
     sign_in(client, make_membership())
     actor = sessions.load_actor(cookie(client))
     assert actor is not None
     with pytest.raises(NotFound):
         sessions.change_company(session_id=actor.session_id, membership_id=make_membership().id)
+    mine = db.session.get_one(Membership, actor.membership_id)
+    left = make_membership(person=mine.person, ended_at=now() - timedelta(days=1))
+    with pytest.raises(NotFound):
+        sessions.change_company(session_id=actor.session_id, membership_id=left.id)
 
 
 def test_a_request_knows_who_is_there(app: Flask, client: FlaskClient) -> None:

@@ -53,6 +53,7 @@ def test_wrong_missing_and_garbled_secrets(client: FlaskClient) -> None:
         {"Authorization": "Basic ==="},
         {"Authorization": "Basic"},
         {"Authorization": "Bearer x"},
+        {"Authorization": basic(party.client_id, party.secret)["Authorization"].replace("Basic", "Bearer")},
         {},
     ):
         answer = client.post("/oauth/token", data=FORM, headers=headers)

@@ -22,6 +22,20 @@ def test_both_documents_are_the_same_and_name_our_origin(client: FlaskClient) ->
             assert client.options(path).status_code == 200, name
 
 
+def test_what_is_switched_on_and_off_is_told(client: FlaskClient) -> None:
+    found = client.get(PATH).get_json()
+    assert {name: value for name, value in found.items() if isinstance(value, bool)} == {
+        "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_session_supported": True,
+        "backchannel_logout_supported": True,
+        "claims_parameter_supported": True,
+        "pkce_required": True,
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+    }
+
+
 def test_public_metadata_may_be_read_and_kept_by_anybody(client: FlaskClient) -> None:
     for path in (PATH, "/oauth/jwks"):
         answer = client.get(path, headers={"Origin": "https://any.example"})
