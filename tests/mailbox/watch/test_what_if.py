@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.factories import csrf_token
 from tests.mailbox.reading_data import authority, put, reader
 from tests.mailbox.watch.deadline_data import MORNING, TODAY
 from tests.page_checks import faults
@@ -42,7 +43,8 @@ def test_it_foretells_what_opening_does(client: FlaskClient, later: int) -> None
     page = look(client, message, later=later).text
     assert f"{foretold.remedy_ends_on:%d.%m.%Y}" in page and faults(page) == []
     with time_machine.travel(MORNING + timedelta(days=later), tick=False):
-        assert client.get(f"/postfach/{message.id}").status_code == 200
+        answer = client.post(f"/postfach/{message.id}/abrufen", data={"csrf_token": csrf_token(client)})
+        assert answer.status_code == 303
     db.session.refresh(message)
     assert (message.announced_on, message.remedy_ends_on) == (foretold.announced_on, foretold.remedy_ends_on)
     assert "wurde bereits geöffnet" in look(client, message, later=later).text
