@@ -10,7 +10,14 @@ from sqlalchemy import func, select
 
 from tests.factories import make_company, make_membership, make_person
 from unternehmenskonto.companies import actions
-from unternehmenskonto.companies.joining import CompanyData, ContactData, PersonData, found_or_join, update_person
+from unternehmenskonto.companies.joining import (
+    FOUNDER_ROLES,
+    CompanyData,
+    ContactData,
+    PersonData,
+    found_or_join,
+    update_person,
+)
 from unternehmenskonto.companies.models import Company, CompanyIdentifier, Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import InvalidInput, NotFound
@@ -184,7 +191,7 @@ def test_eight_first_people_make_one_company_with_one_founder(fresh_app: Flask) 
     assert db.session.scalar(select(func.count()).select_from(Company)) == 1
     assert db.session.scalar(select(func.count()).select_from(CompanyIdentifier)) == 2
     roles = sorted(len(one.roles) for one in db.session.scalars(select(Membership)))
-    assert roles == [0] * 7 + [3]
+    assert roles == [0] * 7 + [len(FOUNDER_ROLES)]
 
 
 def test_overlapping_numbers_in_any_order_do_not_lock_up(fresh_app: Flask) -> None:
