@@ -189,6 +189,8 @@ def test_what_is_over_is_forgotten(app: Flask, client: FlaskClient) -> None:
             )
         )
         db.session.flush()
+        actions.forget()
+        assert db.session.scalar(select(func.count()).select_from(LoginTransaction)) == 1
         clock.shift(timedelta(minutes=29))
         sign_in(client, busy)
         actions.forget()

@@ -85,6 +85,7 @@ REFUSALS = {
     "odd challenge": ({"code_challenge": "ä" * 43}, "invalid_request"),
     "long nonce": ({"nonce": "n" * 1025}, "invalid_request"),
     "nonce with control character": ({"nonce": "a\nb"}, "invalid_request"),
+    "nonce with DEL": ({"nonce": "a\x7fb"}, "invalid_request"),
     "unknown prompt": ({"prompt": "create"}, "invalid_request"),
     "none beside login": ({"prompt": "none login"}, "invalid_request"),
     "negative age": ({"max_age": "-1"}, "invalid_request"),
@@ -136,6 +137,7 @@ def test_a_parameter_given_twice_is_refused(client: FlaskClient, member: Members
     found = query_of(answer)
     assert found["error"] == "invalid_request"
     assert found.get("state") == (None if name == "state" else "st-1")
+    assert found["error_description"] == f"{name} is given more than once."
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])

@@ -291,7 +291,11 @@ def test_service_switched_off_meanwhile_is_left_alone(
     sign_out(client, member)
     backchannel.notice_ended()
     [call] = waiting()
-    party.service.is_enabled = False
+    registered = party.service.client
+    party.service.client = {name: value for name, value in registered.items() if name != "backchannel_logout_uri"}
+    db.session.flush()
+    backchannel.tell_logout(**call)
+    party.service.client, party.service.is_enabled = registered, False
     db.session.flush()
     backchannel.tell_logout(**call)
     assert receiver.tokens == []

@@ -133,6 +133,8 @@ def test_several_companies_are_asked_for(client: FlaskClient) -> None:
     # In this session this service is answered for the same company, unless it asks.
     assert "code" in query_of(party.authorize(client, prompt="none"))
     assert "Alpha GmbH" in client.get(path_of(party.authorize(client, prompt="select_account"))).text
+    # What was chosen for one service says nothing about another.
+    assert query_of(Party().authorize(client, prompt="none"))["error"] == "account_selection_required"
 
 
 @pytest.mark.attack("consent bypass")

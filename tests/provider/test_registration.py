@@ -216,7 +216,7 @@ def test_sector_is_proven_by_its_list(client: FlaskClient, httpserver: HTTPServe
     uris = ["https://a.example/callback", "https://b.example/callback"]
     values = {"redirect_uris": uris, "sector_identifier_uri": httpserver.url_for("/sector.json")}
     lists: list[tuple[Any, int]] = [
-        (uris, 201), (uris[:1], 400), ({"a": 1}, 400), ([1, None], 400), (["x" * 70_000], 400)
+        (uris, 201), (uris[:1], 400), ({"a": 1}, 400), ([1, None], 400), ([uris[0], {}, []], 400), (["x" * 70_000], 400)
     ]  # fmt: skip
     for listed, status in lists:
         httpserver.clear()
