@@ -18,6 +18,7 @@ from unternehmenskonto.settings import ROOT
 
 CACHE = ROOT / ".data" / "benchmarks"
 LEAST_OPERATIONS = 24
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def chosen_rows(names: list[str]) -> list[Row]:
@@ -26,7 +27,9 @@ def chosen_rows(names: list[str]) -> list[Row]:
 
 
 def end(*_: object) -> None:
-    """End as with Ctrl-C: everything that was started is ended."""
+    """End in order: everything that was started is ended, and a second signal does not disturb that."""
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -63,7 +66,8 @@ def main() -> int:
     asked, started, busy = parse(), time.monotonic(), os.getloadavg()[0]
     if not IS_POSSIBLE:
         sys.exit("This measurement needs Linux: it gives each process a core and reads its CPU clock.")
-    signal.signal(signal.SIGTERM, end)
+    for one in SIGNALS:
+        signal.signal(one, end)
     node = node_packages.installed(CACHE) if set(asked.sides) - {table.OURS} else None
     rows: dict[str, dict[str, load.Measured]] = {}
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
