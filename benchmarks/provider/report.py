@@ -20,6 +20,8 @@ from unternehmenskonto.settings import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 TEMPLATE = Path(__file__).with_name("performance.md.in")
+BUSY = 1.0
+BUSY_NOTE = "\nOther work kept the machine busy (see load): all times are longer than on a quiet one, and ratios vary."
 PACKAGES = ("granian", "flask", "werkzeug", "sqlalchemy", "psycopg", "authlib", "joserfc", "cryptography")
 
 
@@ -77,6 +79,7 @@ def write(result: Result) -> None:
         "date": date.today().isoformat(),  # noqa: DTZ011 - the day as the reader's calendar has it
         "machine": machine(result),
         "command": result.command,
+        "note": BUSY_NOTE if result.busy > BUSY else "",
         "minutes": f"{result.seconds / 60:.0f}",
         "connections": str(CONNECTIONS),
         "compared": table.markdown(result.compared()),
