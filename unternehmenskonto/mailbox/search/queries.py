@@ -86,7 +86,9 @@ def ask(words: str) -> Asked:
 def find(*, actor: Actor, asked: Asked, filters: Filters, limit: int, before: int = NEWEST) -> list[int]:
     """Return the sequence numbers of up to `limit` matching messages below `before`, newest first; one statement."""
     segment = _segments(actor.company_id, filters, before)
-    keys = [_keys(actor.company_id, segment, term, number) for number, term in enumerate(asked.terms)]
+    # Long words are rare: where one of them is missing, the others are not looked for.
+    terms = sorted(asked.terms, key=lambda term: len(term.word), reverse=True)
+    keys = [_keys(actor.company_id, segment, term, number) for number, term in enumerate(terms)]
     wanted = [
         Message.company_id == actor.company_id,
         Message.sequence_number < before,
@@ -95,10 +97,13 @@ def find(*, actor: Actor, asked: Asked, filters: Filters, limit: int, before: in
         *filters.conditions(),
         visible_to(actor),
     ]
-    hit = _hits(wanted, (actor.company_id, asked.terms), keys, segment, limit).lateral("hit")
+    hit = _hits(wanted, (actor.company_id, terms), keys, segment, limit).lateral("hit")
     source: Any = segment
-    for one in (*keys, hit):
-        source = source.join(one, true())
+    is_possible: ColumnElement[bool] = true()
+    for key in keys:
+        source = source.join(key, is_possible)
+        is_possible = func.cardinality(key.c.tokens) > 0
+    source = source.join(hit, is_possible)
     newest_first = (segment.c.segment.desc(), hit.c.sequence_number.desc())
     return list(
         db.session.scalars(select(hit.c.sequence_number).select_from(source).order_by(*newest_first).limit(limit))

@@ -42,6 +42,13 @@ BEGIN
     END IF;
     is_all := coalesce(cardinality(found), 0) <= maximum;
     tokens := search_tokens(company, part_of, CASE WHEN is_all THEN coalesce(found, '{}') || known ELSE '{=}' END);
+    -- Nothing but stems, and no message has them: the other terms need not be looked for.
+    IF found IS NULL AND NOT EXISTS (
+        SELECT FROM search_documents AS document
+        WHERE search_tokens(document.company_id, document.segment, string_to_array(document.words, ' '::text)) && tokens
+    ) THEN
+        tokens := '{}';
+    END IF;
 END $$;
 """
 
