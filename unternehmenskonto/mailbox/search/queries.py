@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     true,
     union_all,
 )
@@ -84,7 +85,10 @@ def ask(words: str) -> Asked:
 
 
 def find(*, actor: Actor, asked: Asked, filters: Filters, limit: int, before: int = NEWEST) -> list[int]:
-    """Return the sequence numbers of up to `limit` matching messages below `before`, newest first; one statement."""
+    """Return the sequence numbers of up to `limit` matching messages below `before`, newest first.
+
+    Two statements, whatever there is.
+    """
     segment = _segments(actor.company_id, filters, before)
     # Long words are rare: where one of them is missing, the others are not looked for.
     terms = sorted(asked.terms, key=lambda term: len(term.word), reverse=True)
@@ -104,6 +108,8 @@ def find(*, actor: Actor, asked: Asked, filters: Filters, limit: int, before: in
         source = source.join(key, is_possible)
         is_possible = func.cardinality(key.c.tokens) > 0
     source = source.join(hit, is_possible)
+    # A plan kept for any words walks every segment in full: it is made for a limit nobody knows yet.
+    db.session.execute(_PLAN_ANEW)
     newest_first = (segment.c.segment.desc(), hit.c.sequence_number.desc())
     return list(
         db.session.scalars(select(hit.c.sequence_number).select_from(source).order_by(*newest_first).limit(limit))
@@ -188,6 +194,7 @@ def _escape(term: str) -> str:
     return term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+_PLAN_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 _DOCUMENT = (
     SearchDocument.company_id,
     SearchDocument.sequence_number,
