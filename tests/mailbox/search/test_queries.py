@@ -30,7 +30,9 @@ PIECES = st.sampled_from(
         "Grundstücksverkehrsgenehmigungszuständigkeitsübertragungsverordnungsstellenleitungsvertretung",
     )
 )
-TEXTS = st.lists(st.one_of(PIECES, st.text("aäeÄ1-ß. ", min_size=1, max_size=6)), min_size=1, max_size=8).map(" ".join)
+TEXTS = st.lists(st.one_of(PIECES, st.text("aäeÄ1-ß. ", min_size=1, max_size=6)), min_size=1, max_size=8).map(
+    lambda words: " ".join(words)[:250]
+)
 MESSAGE = {"subject": TEXTS, "body": TEXTS, "reference": TEXTS, "body_format": st.sampled_from(["text", "markdown"])}
 MESSAGES = st.lists(st.fixed_dictionaries(MESSAGE), max_size=6)
 PARTS = re.compile(r"[^\W_]\S+[^\W_]")
