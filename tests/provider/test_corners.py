@@ -18,14 +18,16 @@ from tests.login.conftest import idp as idp
 from tests.login.conftest import running_idp as running_idp
 from tests.login.conftest import visitor as visitor
 from tests.provider.conftest import Live
-from tests.provider.party import SIGNED_OUT_URI, Party, claims_of, path_of
+from tests.provider.party import SIGNED_OUT_URI, Party, claims_of, hidden_fields, path_of, query_of
 from tests.provider.test_attacks import PERMITTED, deliver, encoded, listener
 from tests.provider.test_token import outcome
+from unternehmenskonto.catalogue.models import OnlineService
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
 from unternehmenskonto.demo.identity_provider import Fault, Provider
 from unternehmenskonto.errors import AppError
-from unternehmenskonto.provider import client_keys, interactions, pages
+from unternehmenskonto.login import cookies
+from unternehmenskonto.provider import client_keys, clients, interactions, pages
 from unternehmenskonto.provider.clients import find_client
 from unternehmenskonto.provider.limits import LOGOUT_DETOUR_SECONDS
 
@@ -48,6 +50,35 @@ def test_a_service_that_lost_its_logins_redeems_no_code(client: FlaskClient, mem
     db.session.commit()
     assert outcome(party.exchange(client, code)) == (400, "unauthorized_client")
     assert party.authorize(client).status_code == 400
+
+
+def test_a_service_that_moves_to_another_sector_meets_strangers(client: FlaskClient, member: Membership) -> None:
+    """The agreement stays, so no page makes the new pseudonym before the code does."""
+    party = Party(sector="a.example")
+    before = claims_of(party.tokens(client)["id_token"])["sub"]
+    party.service.sector = "b.example"
+    db.session.commit()
+    code = query_of(party.authorize(client, prompt="none"))["code"]
+    after = claims_of(party.exchange(client, code).get_json()["id_token"])["sub"]
+    assert after.startswith("ek-") and after != before
+    assert claims_of(party.tokens(client)["id_token"])["sub"] == after
+
+
+def test_whoever_was_signed_out_meanwhile_may_still_say_no(client: FlaskClient, member: Membership) -> None:
+    path = path_of(Party().authorize(client))
+    form = {**hidden_fields(client.get(path)), "action": "refuse"}
+    client.delete_cookie(cookies.name(cookies.SESSION))
+    assert query_of(client.post(path, data=form))["error"] == "access_denied"
+
+
+def test_the_first_of_two_faults_is_told(client: FlaskClient, member: Membership) -> None:
+    again = urlencode({"nonce": "n", "foo": "1"})
+    answer = client.get(f"/oauth/authorize?{urlencode(Party().request(foo='1'))}&{again}")
+    assert query_of(answer)["error_description"] == "nonce is given more than once."
+
+
+def test_a_service_changed_outside_an_application_is_no_fault() -> None:
+    clients._forget(None, None, OnlineService(slug="x"))
 
 
 @pytest.mark.filterwarnings("ignore:Key size")
