@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html") if path.name != "export.html")
 STATIC_URL = re.compile(r"""static_url\(["']([^"']+)["']\)""")
 CSS_URL = re.compile(r"""url\(["']?(?!data:)([^)"']+)""")
-STYLE_SHEET_LINES = 200
+STYLE_SHEET_LINES = 240
 
 
 def test_lock_pins_by_digest_and_names_no_registry() -> None:
@@ -59,7 +59,12 @@ def test_templates_have_no_inline_style_and_no_inline_handler() -> None:
 
 
 #: What these scripts do for convenience, the page also does without them.
-WITH_SCRIPT = {"login/session_warning.html", "provider/form_post.html"}
+WITH_SCRIPT = {
+    "login/session_warning.html",
+    "mailbox/labels/messages.html",
+    "mailbox/list.html",
+    "provider/form_post.html",
+}
 
 
 def test_no_page_needs_a_script() -> None:

@@ -94,7 +94,7 @@ def test_links_cannot_be_changed_or_removed(mailbox: uuid.UUID) -> None:
         "UPDATE attachments SET size = 1",
         "DELETE FROM receipts",
         "TRUNCATE receipts",
-        "TRUNCATE attachments",
+        "TRUNCATE attachments CASCADE",
         "TRUNCATE messages CASCADE",
     ):
         with pytest.raises(Exception, match="never changes"):
