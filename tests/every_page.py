@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.factories import make_service
+from tests.mailbox.cases.case_data import a_case
 from tests.mailbox.conversations import writing_examples
 from tests.mailbox.reading_data import acting, authority, file, put
 from tests.mailbox.team import examples as team
@@ -157,6 +158,7 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/postfach/entwuerfe/<uuid:draft_id>": writing_examples.a_draft,
     "/postfach/entwuerfe/<uuid:draft_id>/pruefen": writing_examples.a_review,
     "/postfach/gesendet/<uuid:sent_id>": writing_examples.a_copy,
+    "/vorgaenge/<uuid:case_id>": a_case,
     "/postfach/neu": writing_examples.a_new_message,
     "/postfach/suche": a_search,
     "/postfach/suche/gemerkt/<uuid:search_id>": lambda membership: (

@@ -36,6 +36,7 @@ EARLY_COMMITS = {
     f"{PACKAGE}/permissions.py",
     f"{PACKAGE}/login/views.py",
     f"{PACKAGE}/mailbox/api.py",
+    f"{PACKAGE}/mailbox/cases/api.py",
     f"{PACKAGE}/mailbox/conversations/views.py",
     f"{PACKAGE}/provider/logout.py",
 }

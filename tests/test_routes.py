@@ -30,6 +30,7 @@ GET       /anmelden  public
 POST      /anmelden/<slug>  public
 POST      /anmelden/<slug>/abmeldung  public
 GET       /anmelden/<slug>/rueckkehr  public
+PUT       /api/v1/cases/<external_id>  scope cases.write
 POST      /api/v1/messages  scope mailbox.deliver
 GET       /api/v1/messages/<uuid:message_id>  scope mailbox.deliver
 GET       /api/v1/openapi.json  public
@@ -149,6 +150,9 @@ GET POST  /unternehmen/e-mail  signed_in
 GET POST  /unternehmen/personen/<uuid:membership_id>  permission company.manage
 GET POST  /unternehmen/personen/<uuid:membership_id>/entfernen  permission company.manage
 POST      /unternehmen/wechseln  signed_in
+GET       /vorgaenge  permission mailbox.read
+GET       /vorgaenge/<uuid:case_id>  permission mailbox.read
+GET       /vorgaenge/abgeschlossen  permission mailbox.read
 """
 #: Addresses that software calls, or that other sites' forms post to by a standard; each has a proof of its own.
 WITHOUT_FORM_TOKEN = {

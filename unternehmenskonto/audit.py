@@ -93,6 +93,7 @@ EVENTS: dict[str, frozenset[str]] = {
     "absence.removed": frozenset({"absence_id"}),
     "reader.missing": frozenset({"area", "reason"}),
     "reader.found": frozenset({"area"}),
+    "case.state_set": frozenset({"case_id", "state", "service"}),
     "draft.saved": frozenset({"draft_id"}),
     "draft.deleted": frozenset({"draft_id"}),
     "draft.restored": frozenset({"draft_id"}),

@@ -42,7 +42,7 @@ ROLE_NAMES = {
     "correspondence": _l("Nachrichten senden"),
     "services": _l("Online-Dienste"),
 }
-SCOPES = ("mailbox.deliver", "mailbox.replies")
+SCOPES = ("mailbox.deliver", "mailbox.replies", "cases.write")
 
 
 @dataclass(frozen=True, kw_only=True)

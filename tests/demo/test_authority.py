@@ -45,6 +45,8 @@ class Counterpart:
     #: (idempotency key, message, files)
     taken: list[tuple[str, dict[str, Any], dict[str, bytes]]] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
+    #: (name of the case, state)
+    reports: list[tuple[str, str]] = field(default_factory=list)
     foreign_receipts: bool = False
     receipt_typ: str = "receipt+jwt"
     receipt_changes: dict[str, Any] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Counterpart:
         app.add_url_rule("/oauth/jwks", view_func=self.jwks)
         app.add_url_rule("/oauth/token", view_func=self.token, methods=["POST"])
         app.add_url_rule("/api/v1/messages", view_func=self.take, methods=["POST"])
+        app.add_url_rule("/api/v1/cases/<name>", view_func=self.report, methods=["PUT"])
         return app
 
     def metadata(self) -> dict[str, str]:
@@ -73,8 +76,13 @@ class Counterpart:
         assert claims["iss"] == claims["sub"] == "gewerbeamt-musterstadt"
         assert claims["aud"] == self.url
         assert claims["exp"] - claims["iat"] <= 300
-        assert request.form["scope"] == "mailbox.deliver"
+        assert request.form["scope"] == "mailbox.deliver cases.write"
         return {"access_token": "t", "token_type": "Bearer", "expires_in": 300}
+
+    def report(self, name: str) -> dict[str, Any]:
+        assert request.headers["Authorization"] == "Bearer t"
+        self.reports.append((name, request.get_json()["state"]))
+        return {"id": name}
 
     def take(self) -> Response | tuple[Response, int]:
         assert request.headers["Authorization"] == "Bearer t"
@@ -152,6 +160,9 @@ def test_application_becomes_a_decision_with_its_document(office: str, counterpa
     assert submit(office).status_code == 202
     eventually(shows(office, "Unterschrift geprüft"))
     key, message, files = counterpart.taken[0]
+    assert message["case"] == APPLICATION["id"] and "reports" not in message
+    eventually(lambda: len(counterpart.reports) == 3)
+    assert counterpart.reports == [(APPLICATION["id"], state) for state in ("received", "processing", "completed")]
     assert key == "application-0123456789abcdef-decision"
     assert message["kind"] == "decision"
     assert message["recipient"] == {"org_sub": APPLICATION["org_sub"]}

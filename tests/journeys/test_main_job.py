@@ -45,6 +45,13 @@ def test_company_finds_decision_and_walks_on(
     shown = main.locator("code").first.inner_text()
     assert hashlib.sha256(file.read_bytes()).hexdigest() == shown
 
+    # The application as a case: its states, and the decision that belongs to it.
+    main.get_by_role("link", name=re.compile("^Gewerbeanmeldung: Einzelhandel")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Gewerbeanmeldung: Einzelhandel mit Baustoffen")
+    for words in ("Stand: eingegangen", "Stand: in Bearbeitung", "Bescheid zu Ihrer Gewerbeanmeldung"):
+        expect(main).to_contain_text(words)
+    wait_for(page, page.url, lambda: "Stand: abgeschlossen" in main.inner_text())
+
     # Into the service again: known there, and nothing is asked twice.
     page.goto(f"{demo.online_service.url}/")
     page.get_by_role("button", name="Abmelden").click()

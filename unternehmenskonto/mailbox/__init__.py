@@ -4,6 +4,9 @@ from flask import Flask
 
 from unternehmenskonto.mailbox import api, commands, search, views, watch
 from unternehmenskonto.mailbox import models as models
+from unternehmenskonto.mailbox.cases import api as cases_api
+from unternehmenskonto.mailbox.cases import models as cases_models  # noqa: F401
+from unternehmenskonto.mailbox.cases import views as cases_views
 from unternehmenskonto.mailbox.conversations import api as conversations_api
 from unternehmenskonto.mailbox.conversations import models as conversations_models  # noqa: F401
 from unternehmenskonto.mailbox.conversations import views as conversations_views
@@ -28,5 +31,7 @@ def init_app(app: Flask) -> None:
     commands.register(app)
     watch.init_app(app)
     app.register_blueprint(conversations_api.bp)
+    app.register_blueprint(cases_api.bp)
+    app.register_blueprint(cases_views.bp)
     app.register_blueprint(conversations_views.bp)
     search.init_app(app)

@@ -18,6 +18,7 @@ from unternehmenskonto.companies.models import Company
 from unternehmenskonto.companies.subjects import company_by_subject, subject
 from unternehmenskonto.db import db, new_id, now
 from unternehmenskonto.mailbox import chain, idempotency, receipts
+from unternehmenskonto.mailbox.cases.models import Case
 from unternehmenskonto.mailbox.deadlines import Deadline, Remedy, Unit, compute, legal_day
 from unternehmenskonto.mailbox.folders.models import ErasedMessage
 from unternehmenskonto.mailbox.idempotency import Answer, RequestKey
@@ -30,7 +31,7 @@ from unternehmenskonto.notifications.actions import notify_new_message
 
 ROUTE = "POST /api/v1/messages"
 #: Fields of Delivery that are younger than the first kept answers.
-_LATER = ("reply",)
+_LATER = ("reply", "case")
 _SENDER_COLUMNS = load_only(
     OnlineService.slug,
     OnlineService.name,
@@ -75,6 +76,8 @@ class Delivery:
     decision: Decision | None
     #: until, attachments, questions (schemas.ReplySchema); None: the company cannot answer.
     reply: dict[str, Any] | None = None
+    #: The sender's own name of a case that it, or its sector, has reported.
+    case: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +112,8 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
     """Put the message into the company's mailbox and return the sender's answer, or the one given before.
 
     Message, attachments, notices, audit event, chain link, receipts and the kept answer commit together. Raises
-    the problems sender_not_allowed, recipient_unknown, reply_is_over, request_in_progress, idempotency_key_reused and
-    InvalidIdentifier.
+    the problems sender_not_allowed, recipient_unknown, reply_is_over, case_unknown, request_in_progress,
+    idempotency_key_reused and InvalidIdentifier.
     """
     accepted_at = now()
     service = sender(request.client)
@@ -118,7 +121,8 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
     if answer is not None:
         return answer
     _check_reply(delivery)
-    company, pseudonym = _company(service, delivery.recipient)
+    company, pseudonym = company_of(service, delivery.recipient)
+    case_id = _case_id(service, company, delivery.case)
     message_id = new_id()
     # Before the lock of the mailbox: topics are always locked first.
     place = route(company_id=company.id, service=service, subject=delivery.subject)
@@ -133,6 +137,7 @@ def deliver(*, request: RequestKey, delivery: Delivery, files: Sequence[StoredFi
     mailbox = locked_mailbox(company.id)
     message = _add_message(mailbox, delivery, message_id=message_id, service=service, accepted_at=accepted_at)
     message.topic_id = place.topic_id
+    message.case_id = case_id
     attachments = _add_attachments(message, files)
     link = chain.append(mailbox, message, attachments)
     index.add(message, attachments)
@@ -215,8 +220,8 @@ def shown(
     }
 
 
-def _company(service: OnlineService, recipient: Recipient) -> tuple[Company, str]:
-    """Return the company and its pseudonym in the sender's sector."""
+def company_of(service: OnlineService, recipient: Recipient) -> tuple[Company, str]:
+    """Return the company and its pseudonym in the sender's sector; raise `recipient_unknown`."""
     if recipient.scheme == "org_sub":
         company, pseudonym = company_by_subject(sector=service.sector, value=recipient.value), recipient.value
     else:
@@ -225,6 +230,20 @@ def _company(service: OnlineService, recipient: Recipient) -> tuple[Company, str
     if company is None:
         raise refusal("recipient_unknown")
     return company, pseudonym
+
+
+def _case_id(service: OnlineService, company: Company, external_id: str | None) -> uuid.UUID | None:
+    """Return our id of a case of this company in the sender's sector; raise `case_unknown` for any other."""
+    if external_id is None:
+        return None
+    found = db.session.scalar(
+        select(Case.id).where(
+            Case.sector == service.sector, Case.external_id == external_id, Case.company_id == company.id
+        )
+    )
+    if found is None:
+        raise refusal("case_unknown")
+    return found
 
 
 def _check_reply(delivery: Delivery) -> None:

@@ -60,7 +60,7 @@ def record_of(message: Message, attachments: list[Attachment]) -> bytes:
         [[file.id.hex, file.file_name, file.media_type, file.size, file.sha256] for file in attachments],
     ]
     # What was added later stands at the end, and only where there is any: older records stay as they are.
-    later = {"reply": message.reply}
+    later = {"reply": message.reply, "case": message.case_id.hex if message.case_id else None}
     if added := {name: value for name, value in later.items() if value is not None}:
         fields.append(added)
     return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)

@@ -89,6 +89,15 @@ class Message(Base):
             "id",
             postgresql_where=text("topic_id IS NOT NULL"),
         ),
+        ForeignKeyConstraint(["company_id", "case_id"], ["cases.company_id", "cases.id"]),
+        Index(
+            "ix_messages_case",
+            "company_id",
+            "case_id",
+            "made_available_at",
+            "id",
+            postgresql_where=text("case_id IS NOT NULL"),
+        ),
         # The sender asks for a message by its id alone.
         Index("ix_messages_service", "service", "id"),
         ForeignKeyConstraint(["company_id", "topic_id"], ["mailbox_topics.company_id", "mailbox_topics.id"]),
@@ -141,6 +150,8 @@ class Message(Base):
 
     #: Whether and how the company may answer (schemas.ReplySchema); None: not at all.
     reply: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    #: The case it belongs to (mailbox/cases).
+    case_id: Mapped[uuid.UUID | None]
 
     accepted_at: Mapped[datetime]
     made_available_at: Mapped[datetime]

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from unternehmenskonto.mailbox.cases.schemas import CaseAnswer, CaseSchema
 from unternehmenskonto.mailbox.conversations.limits import MAXIMUM_REPLIES_PER_PAGE, REPLIES_PER_PAGE
 from unternehmenskonto.mailbox.conversations.schemas import AcknowledgementAnswer, ReplyAnswer, ReplyList
 from unternehmenskonto.mailbox.problems import PROBLEMS
@@ -13,6 +14,7 @@ VERSION = "1.0.0"
 REF = "#/components/schemas/{model}"
 PROBLEM_TYPE = "application/problem+json"
 DELIVER_STATUSES = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503)
+CASE_STATUSES = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 REPLY_STATUSES = (401, 403, 404, 429, 500, 503)
 STATE_STATUSES = (401, 403, 404, 429, 500, 503)
 
@@ -24,6 +26,8 @@ def document(base_url: str) -> dict[str, Any]:
             (MessageSchema, "validation"),
             (MessageAnswer, "serialization"),
             (MessageState, "serialization"),
+            (CaseSchema, "validation"),
+            (CaseAnswer, "serialization"),
             (ReplyList, "serialization"),
             (ReplyAnswer, "serialization"),
             (AcknowledgementAnswer, "serialization"),
@@ -42,6 +46,7 @@ def document(base_url: str) -> dict[str, Any]:
         "paths": {
             "/api/v1/messages": {"post": _deliver()},
             "/api/v1/messages/{id}": {"get": _state()},
+            "/api/v1/cases/{id}": {"put": _put_case()},
             "/api/v1/replies": {"get": _replies()},
             "/api/v1/replies/{id}": {"get": _reply()},
             "/api/v1/replies/{id}/attachments/{attachment_id}": {"get": _file()},
@@ -59,6 +64,7 @@ def document(base_url: str) -> dict[str, Any]:
                             "scopes": {
                                 "mailbox.deliver": "Deliver messages",
                                 "mailbox.replies": "Fetch what companies wrote to you",
+                                "cases.write": "Tell the state of cases",
                             },
                         }
                     },
@@ -124,6 +130,20 @@ def _state() -> dict[str, Any]:
             {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}},
         ],
         "responses": {"200": _json("State of the message.", "MessageState"), **_refusals(STATE_STATUSES)},
+    }
+
+
+def _put_case() -> dict[str, Any]:
+    name = {"type": "string", "pattern": "^[A-Za-z0-9._~:-]{1,100}$"}
+    return {
+        "operationId": "putCase",
+        "summary": "Tell the state of a case; repeat it safely, in any order",
+        "security": [{"oauth": ["cases.write"]}],
+        "parameters": [
+            {"name": "id", "in": "path", "required": True, "description": "Your own id of it.", "schema": name}
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _reference("CaseSchema")}}},
+        "responses": {"200": _json("The case as it stands now.", "CaseAnswer"), **_refusals(CASE_STATUSES)},
     }
 
 

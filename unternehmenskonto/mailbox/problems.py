@@ -104,6 +104,18 @@ _ROWS = (
         _l("Nennen Sie unter „reply.until“ heute oder einen späteren Tag."),
     ),
     Problem(
+        "case_id_invalid",
+        InvalidInput,
+        _l("Das ist keine Kennung eines Vorgangs."),
+        _l("Erlaubt sind 1 bis 100 Zeichen: Buchstaben ohne Umlaute, Ziffern und . _ ~ : -"),
+    ),
+    Problem(
+        "case_in_future",
+        InvalidInput,
+        _l("Dieser Stand liegt in der Zukunft."),
+        _l("Nennen Sie unter „at“, wann er eingetreten ist, mit Zeitzone; prüfen Sie Ihre Uhr."),
+    ),
+    Problem(
         "invalid_cursor",
         InvalidInput,
         _l("Das ist keine Stelle in der Liste."),
@@ -150,6 +162,12 @@ _ROWS = (
         NotFound,
         _l("Diese Antwort oder Datei gibt es nicht, oder sie ist an einen anderen Dienst gerichtet."),
         _l("Prüfen Sie die Kennung aus der Liste unter /api/v1/replies."),
+    ),
+    Problem(
+        "case_unknown",
+        NotFound,
+        _l("Diesen Vorgang gibt es bei diesem Unternehmen nicht."),
+        _l("Melden Sie ihn zuerst mit PUT /api/v1/cases/… und nehmen Sie für jeden Vorgang eine eigene Kennung."),
     ),
     Problem(
         "too_slow",
@@ -210,6 +228,18 @@ _ROWS = (
         Unprocessable,
         _l("Ein Anhang enthält aktive Inhalte, etwa JavaScript, Programmaufrufe, eingebettete Dateien oder eine DTD."),
         _l("Speichern Sie die Datei ohne aktive Inhalte, am besten als PDF/A."),
+    ),
+    Problem(
+        "case_state_differs",
+        Unprocessable,
+        _l("Diesen Stand zu dieser Zeit haben Sie schon mit einem anderen Text gemeldet."),
+        _l("Ein gemeldeter Stand ändert sich nicht mehr. Melden Sie einen neuen mit seiner eigenen Zeit."),
+    ),
+    Problem(
+        "case_full",
+        Unprocessable,
+        _l("Zu diesem Vorgang sind schon 500 Stände gemeldet."),
+        _l("Melden Sie nur, was für das Unternehmen neu ist."),
     ),
     Problem(
         "idempotency_key_reused",

@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from flask_babel import lazy_gettext as _l
@@ -23,6 +23,7 @@ ADDRESSEE_CHARACTERS = 500
 IDENTIFIER_CHARACTERS = 40
 COURT_CHARACTERS = 200
 REPORTED_ERRORS = 50
+Parsed = TypeVar("Parsed", bound=BaseModel)
 QUESTIONS = 20
 QUESTION_CHARACTERS = 255
 CHOICES = 20
@@ -49,7 +50,7 @@ def _is_no_character(character: str) -> bool:
     return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
-def _line(value: Any) -> Any:
+def single_line(value: Any) -> Any:
     """Return a single line, NFC, without spaces around it."""
     return _clean(value, controls="").strip() if isinstance(value, str) else value
 
@@ -90,11 +91,11 @@ def _moment(value: Any) -> Any:
     return value
 
 
-Subject = Annotated[str, Field(min_length=1, max_length=SUBJECT_CHARACTERS), BeforeValidator(_line)]
-Reference = Annotated[str, Field(min_length=1, max_length=REFERENCE_CHARACTERS), BeforeValidator(_line)]
-Addressee = Annotated[str, Field(min_length=1, max_length=ADDRESSEE_CHARACTERS), BeforeValidator(_line)]
-Court = Annotated[str, Field(min_length=1, max_length=COURT_CHARACTERS), BeforeValidator(_line)]
-Identifier = Annotated[str, Field(min_length=1, max_length=IDENTIFIER_CHARACTERS), BeforeValidator(_line)]
+Subject = Annotated[str, Field(min_length=1, max_length=SUBJECT_CHARACTERS), BeforeValidator(single_line)]
+Reference = Annotated[str, Field(min_length=1, max_length=REFERENCE_CHARACTERS), BeforeValidator(single_line)]
+Addressee = Annotated[str, Field(min_length=1, max_length=ADDRESSEE_CHARACTERS), BeforeValidator(single_line)]
+Court = Annotated[str, Field(min_length=1, max_length=COURT_CHARACTERS), BeforeValidator(single_line)]
+Identifier = Annotated[str, Field(min_length=1, max_length=IDENTIFIER_CHARACTERS), BeforeValidator(single_line)]
 Body = Annotated[str, Field(min_length=1, max_length=BODY_CHARACTERS), BeforeValidator(_text)]
 
 
@@ -170,7 +171,7 @@ class QuestionSchema(Schema):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", description="Your own name for it, unique here.")
     kind: Literal["text", "yes_no", "date_choice", "amount", "upload"]
-    label: Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS), BeforeValidator(_line)]
+    label: Annotated[str, Field(min_length=1, max_length=QUESTION_CHARACTERS), BeforeValidator(single_line)]
     choices: Annotated[list[Annotated[str, BeforeValidator(_moment)]], Field(max_length=CHOICES)] = Field(
         default=[], description="Of date_choice only: days (2026-12-01) or times (2026-12-01T09:00:00+01:00)."
     )
@@ -215,6 +216,9 @@ class MessageSchema(Schema):
     reference: Reference | None = Field(default=None, description="Your own file number.")
     decision: DecisionSchema | None = Field(default=None, description="Only and always with kind decision.")
     reply: ReplySchema | None = Field(default=None, description="Without it the company cannot answer.")
+    case: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9._~:-]{1,100}$", description="Your id of a case that you reported before."
+    )
 
     @model_validator(mode="after")
     def _decision_only_with_its_kind(self) -> "MessageSchema":
@@ -233,6 +237,7 @@ class MessageSchema(Schema):
             reference=self.reference,
             decision=self._decision(default_land),
             reply=self.reply.as_stored() if self.reply else None,
+            case=self.case,
         )
 
     def _decision(self, default_land: str) -> DeliveredDecision | None:
@@ -304,6 +309,11 @@ class ProblemDetails(BaseModel):
 
 def parse_message(raw: bytes) -> MessageSchema:
     """Return the message of a JSON text; raise the problem that names every faulty field."""
+    return parse(MessageSchema, raw)
+
+
+def parse(schema: type[Parsed], raw: bytes) -> Parsed:
+    """Return what a JSON object says by this schema; raise invalid_json, or invalid_input with every faulty field."""
     try:
         value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -311,7 +321,7 @@ def parse_message(raw: bytes) -> MessageSchema:
     if not isinstance(value, dict):
         raise refusal("invalid_json")
     try:
-        return MessageSchema.model_validate(value)
+        return schema.model_validate(value)
     except ValidationError as error:
         raise refusal("invalid_input", errors=_field_errors(error)) from None
 
@@ -359,6 +369,7 @@ _SENTENCES = {
     "list_type": _l("Erwartet wird eine Liste."),
     "too_long": _l("Das sind zu viele. Erlaubt sind höchstens %(max_length)s."),
     "no_date": _l("Das ist kein Datum. Schreiben Sie zum Beispiel 2026-12-01 oder 2026-12-01T09:00:00+01:00."),
+    "no_link": _l("Das ist keine vollständige https-Adresse."),
     "choices_and_kind": _l("„choices“ gehört zu jeder Frage „date_choice“ und zu keiner anderen; jede Wahl einmal."),
     "reply_not_allowed": _l("Wo „allowed“ false ist, steht sonst nichts. Lassen Sie die anderen Felder weg."),
     "question_twice": _l("Jede Frage braucht eine eigene „id“."),

@@ -13,6 +13,7 @@ from unternehmenskonto import errors, storage
 from unternehmenskonto.db import db
 from unternehmenskonto.errors import AppError, Forbidden, NotFound, Unavailable
 from unternehmenskonto.mailbox import digests, elsewhere, explanation, export, inbox, markup, peek, places, reading
+from unternehmenskonto.mailbox.cases.reading import case_of
 from unternehmenskonto.mailbox.conversations.reading import correspondence_of
 from unternehmenskonto.mailbox.folders.listing import Listing
 from unternehmenskonto.mailbox.folders.protection import protection
@@ -177,6 +178,7 @@ def _open(message_id: uuid.UUID, template: str) -> str | AnyResponse:
         labels=labels_for(actor=current_actor(), message_id=message.id),
         result=Listing.asked().result(),
         team=marks_for(message.company_id, [message.id]).get(message.id),
+        case=case_of(message),
     )
 
 

@@ -162,6 +162,7 @@ class ServiceTable(_Table):
                 yield ("accepts_messages",), "somebody must fetch the messages; add a table [client]"
             return
         yield from self._broken_client_rules(self.client)
+        yield from self._broken_api_rules(self.client)
         yield from self._broken_scope_rules(self.client)
         yield from self._broken_request_rules(self.client)
         yield from self._broken_encryption_rules(self.client)
@@ -171,7 +172,7 @@ class ServiceTable(_Table):
         method = ("client", "token_endpoint_auth_method")
         chosen = client.token_endpoint_auth_method
         has_keys = (client.jwks is not None) + (client.jwks_uri is not None)
-        if not client.redirect_uris and not self.mailbox_sender and not self.accepts_messages:
+        if not client.redirect_uris and not self._is_api_client(client):
             yield ("client",), "a client without redirect_uris can do nothing; add them, or write mailbox_sender = true"
         if chosen == "private_key_jwt" and has_keys != 1:
             yield method, "private_key_jwt needs the public keys; write either jwks_uri or jwks"
@@ -193,17 +194,27 @@ class ServiceTable(_Table):
         if client.offline_access and not client.redirect_uris:
             yield ("client", "offline_access"), "needs a login first; add redirect_uris, or remove it"
 
-    def _broken_scope_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
-        """Rules about what the client may ask for (OpenID Connect Core 5.4)."""
-        place, named = ("client", "scopes"), {claim.name for claim in self.claims}
+    def _is_api_client(self, client: ClientTable) -> bool:
+        """Tell whether the client has something to do without anybody's login."""
+        return self.mailbox_sender or self.accepts_messages is not None or "cases.write" in client.scopes
+
+    def _broken_api_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
+        """Rules about what the client may do in its own name."""
+        place = ("client", "scopes")
         if self.accepts_messages and client.token_endpoint_auth_method == "none":  # noqa: S105 - a method
             yield ("accepts_messages",), "who fetches messages must prove who it is; write private_key_jwt and jwks_uri"
         if self.accepts_messages and client.scopes and "mailbox.replies" not in client.scopes:
             yield place, 'accepts_messages needs "mailbox.replies" here, or nobody could fetch the messages'
-        if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
-            yield place, "mailbox.deliver needs mailbox_sender = true; add it, or remove the scope"
         if "mailbox.replies" in client.scopes and not (self.mailbox_sender or self.accepts_messages):
             yield place, "mailbox.replies needs mailbox_sender = true or accepts_messages; add it, or remove the scope"
+        if "cases.write" in client.scopes and client.token_endpoint_auth_method == "none":  # noqa: S105 - a method
+            yield place, "who reports cases must prove who it is; write private_key_jwt and jwks_uri"
+
+    def _broken_scope_rules(self, client: ClientTable) -> Iterator[tuple[Location, str]]:
+        """Rules about what the client may ask for (OpenID Connect Core 5.4)."""
+        place, named = ("client", "scopes"), {claim.name for claim in self.claims}
+        if "mailbox.deliver" in client.scopes and not self.mailbox_sender:
+            yield place, "mailbox.deliver needs mailbox_sender = true; add it, or remove the scope"
         if "openid" in client.scopes and not client.redirect_uris:
             yield place, "openid needs redirect_uris; add them, or remove the scope"
         for scope, members in STANDARD_SCOPES.items():
@@ -280,7 +291,7 @@ class ServiceTable(_Table):
             "refresh_token": ("offline_access", self.client.offline_access),
             "client_credentials": ("mailbox.deliver mailbox.replies", self.mailbox_sender),
         }
-        if self.accepts_messages and not self.mailbox_sender:
+        if self._is_api_client(self.client) and not self.mailbox_sender:
             granted["client_credentials"] = ("mailbox.replies", True)
         following = [name for scopes, given in granted.values() if given for name in scopes.split()]
         return {

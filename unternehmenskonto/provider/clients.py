@@ -18,8 +18,9 @@ from unternehmenskonto.provider.limits import CLIENT_SECONDS
 
 DELIVERY_SCOPE = "mailbox.deliver"
 REPLIES_SCOPE = "mailbox.replies"
+CASES_SCOPE = "cases.write"
 #: What software may ask for in its own name (RFC 6749 4.4).
-API_SCOPES = (DELIVERY_SCOPE, REPLIES_SCOPE)
+API_SCOPES = (DELIVERY_SCOPE, REPLIES_SCOPE, CASES_SCOPE)
 OPENID_SCOPE = "openid"
 #: OpenID Connect Core 11: tokens that work while the person is away.
 OFFLINE_SCOPE = "offline_access"
@@ -118,8 +119,8 @@ class Client(ClientMixin):
         allowed = {OPENID_SCOPE} if self.redirect_uris else set()
         if self.is_mailbox_sender:
             allowed |= {DELIVERY_SCOPE, REPLIES_SCOPE}
-        # An authority that only takes messages: its registration names the scope.
-        allowed |= {name for name in self.registration.get("scopes") or () if name == REPLIES_SCOPE}
+        # Whoever takes messages or reports cases without delivering: the registration names the scope.
+        allowed |= {REPLIES_SCOPE, CASES_SCOPE}.intersection(self.registration.get("scopes") or ())
         if self.registration.get("scopes"):
             allowed &= set(self.registration["scopes"])
         if OPENID_SCOPE in allowed:

@@ -12,10 +12,11 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
+from .letters import COMPLETED
 from .register import Delivery
 
 CLIENT_ID = "gewerbeamt-musterstadt"
-SCOPE = "mailbox.deliver"
+SCOPE = "mailbox.deliver cases.write"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
 RENEW_BEFORE_SECONDS = 30
@@ -50,18 +51,30 @@ class Konto:
         Repeating a delivery is safe: the Idempotency-Key makes the second one return the first's answer.
         """
         try:
-            answer = self._post(delivery)
-            if answer.status_code in TEMPORARY or answer.status_code >= 500:
-                self._token_until = 0
-                raise TryLaterError(_reason(answer))
-            if answer.status_code not in (200, 201):
-                raise RefusedError(_reason(answer))
-            acknowledgement = answer.json()
+            self._report(delivery, is_done=False)
+            acknowledgement = self._checked(self._post(delivery)).json()
             if not isinstance(acknowledgement, dict) or "id" not in acknowledgement:
                 raise TryLaterError("the answer is no acknowledgement")
+            self._report(delivery, is_done=True)
         except (requests.RequestException, ValueError, KeyError) as error:
             raise TryLaterError(f"{type(error).__name__}: {error}") from error
         return acknowledgement
+
+    def _report(self, delivery: Delivery, *, is_done: bool) -> None:
+        """Tell the states of the case; each may be told again, the second time changes nothing."""
+        for report in delivery.reports:
+            if (report["state"] == COMPLETED) == is_done:
+                headers = {"Authorization": f"Bearer {self._access_token()}"}
+                url = f"{self.issuer}/api/v1/cases/{delivery.application}"
+                self._checked(requests.put(url, json=report, headers=headers, timeout=TIMEOUT_SECONDS))
+
+    def _checked(self, answer: requests.Response) -> requests.Response:
+        if answer.status_code in TEMPORARY or answer.status_code >= 500:
+            self._token_until = 0
+            raise TryLaterError(_reason(answer))
+        if answer.status_code not in (200, 201):
+            raise RefusedError(_reason(answer))
+        return answer
 
     def _post(self, delivery: Delivery) -> requests.Response:
         headers = {

@@ -1,7 +1,7 @@
 """What the authority writes: the decision on an application and an ordinary message."""
 
 import textwrap
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from .pdf import letter
@@ -13,6 +13,9 @@ LAND = "NW"
 COURT = "Verwaltungsgericht Musterstadt, Justizplatz 1, 12345 Musterstadt"
 FEE_EURO = 26
 WIDTH = 88
+TITLE_CHARACTERS = 255
+LEIKA_KEY = "99050012104000"
+COMPLETED = "completed"
 
 
 def decision_message(application: dict[str, str], reference: str) -> dict[str, Any]:
@@ -36,6 +39,26 @@ def decision_message(application: dict[str, str], reference: str) -> dict[str, A
             },
         },
     }
+
+
+def case_reports(application: dict[str, str], received_at: datetime, decided_at: datetime) -> list[dict[str, Any]]:
+    """Return what the company is told of its application's state, as the case interface wants it, in this order."""
+    states = (
+        ("received", received_at, "Ihre Gewerbeanzeige ist beim Gewerbeamt eingegangen."),
+        ("processing", received_at + timedelta(seconds=1), "Wir bearbeiten Ihre Gewerbeanzeige."),
+        (COMPLETED, max(decided_at, received_at + timedelta(seconds=1)), "Der Bescheid liegt in Ihrem Postfach."),
+    )
+    return [
+        {
+            "recipient": {"org_sub": application["org_sub"]},
+            "title": f"Gewerbeanmeldung: {application['activity']}"[:TITLE_CHARACTERS],
+            "state": state,
+            "at": at.isoformat(),
+            "text": text,
+            "public_service": LEIKA_KEY,
+        }
+        for state, at, text in states
+    ]
 
 
 def note_message(application: dict[str, str], reference: str, number: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class Delivery:
     answer: dict[str, Any] | None
     #: kind of receipt -> "valid", or what is wrong with it
     receipts: dict[str, str] | None
+    #: states of the case, to be told before the message; that it is completed, after it
+    reports: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Register:
@@ -63,7 +65,9 @@ class Register:
 
     def receive(self, application: dict[str, str], due_at: float) -> None:
         """Record an application and the decision that is to follow; one that is known changes nothing."""
-        name, today = application["id"], datetime.now(LOCAL_TIME).date()
+        name, now = application["id"], datetime.now(LOCAL_TIME)
+        today = now.date()
+        reports = letters.case_reports(application, now, datetime.fromtimestamp(due_at, LOCAL_TIME))
         with self._transaction() as connection:
             inserted = connection.execute(
                 "INSERT INTO application (id, received_on, content) VALUES (?, ?, ?)"
@@ -80,7 +84,7 @@ class Register:
                 (
                     f"application-{name}-decision",
                     name,
-                    json.dumps(letters.decision_message(application, reference)),
+                    json.dumps({**letters.decision_message(application, reference), "case": name, "reports": reports}),
                     f"Bescheid-{reference}.pdf",
                     pdf,
                     due_at,
@@ -98,6 +102,12 @@ class Register:
             query = "SELECT count(*) FROM delivery WHERE application = ?"
             count = connection.execute(query, (name,)).fetchone()[0]
             message = letters.note_message(json.loads(row[2]), _reference(row[0], row[1]), count)
+            decision = connection.execute(
+                "SELECT message FROM delivery WHERE idempotency_key = ?", (f"application-{name}-decision",)
+            ).fetchone()
+            if decision and "reports" in (told := json.loads(decision[0])):
+                begun = [report for report in told["reports"] if report["state"] != letters.COMPLETED]
+                message |= {"case": name, "reports": begun}
             connection.execute(
                 "INSERT INTO delivery (idempotency_key, application, message, due_at) VALUES (?, ?, ?, ?)",
                 (f"application-{name}-message-{count}", name, json.dumps(message), time.time()),
@@ -185,11 +195,14 @@ def _reference(number: int, received_on: str) -> str:
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:
-    key, application, message, file_name, file, state, due_at, attempts, problem, answer, receipts = row
+    key, application, text, file_name, file, state, due_at, attempts, problem, answer, receipts = row
+    message = json.loads(text)
+    reports = message.pop("reports", [])
     return Delivery(
         idempotency_key=key,
         application=application,
-        message=json.loads(message),
+        message=message,
+        reports=reports,
         file_name=file_name,
         file=file,
         state=state,

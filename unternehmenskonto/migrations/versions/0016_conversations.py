@@ -11,7 +11,7 @@ depends_on = None
 
 #: What was sent never changes; that the authority has it is written once.
 FACTS = """
-CREATE TRIGGER messages_keep_reply BEFORE UPDATE OF reply ON messages
+CREATE TRIGGER messages_keep_reply BEFORE UPDATE OF reply, case_id ON messages
     FOR EACH ROW EXECUTE FUNCTION refuse_mailbox_change();
 CREATE TRIGGER sent_messages_keep BEFORE UPDATE OF company_id, id, sequence_number, service, service_number,
     recipient_name, recipient_authority, message_id, reference, topic, subject, body, answers, org_sub, company_name,
@@ -19,6 +19,8 @@ CREATE TRIGGER sent_messages_keep BEFORE UPDATE OF company_id, id, sequence_numb
     FOR EACH ROW EXECUTE FUNCTION refuse_mailbox_change();
 CREATE TRIGGER sent_messages_keep_acknowledgement BEFORE UPDATE OF acknowledged_at, acknowledgement ON sent_messages
     FOR EACH ROW WHEN (OLD.acknowledged_at IS NOT NULL) EXECUTE FUNCTION refuse_mailbox_change();
+CREATE TRIGGER case_events_keep BEFORE UPDATE ON case_events
+    FOR EACH ROW EXECUTE FUNCTION refuse_mailbox_change();
 CREATE TRIGGER sent_files_keep BEFORE UPDATE ON sent_files
     FOR EACH ROW EXECUTE FUNCTION refuse_mailbox_change();
 CREATE TRIGGER sent_links_keep BEFORE UPDATE OF company_id, sequence_number, sent_id, leaf, previous, hash ON sent_links
@@ -40,12 +42,57 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("service", name=op.f("pk_service_intakes")),
     )
     op.create_table(
+        "cases",
+        sa.Column("company_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("sector", sa.String(length=255), nullable=False),
+        sa.Column("external_id", sa.String(length=100), nullable=False),
+        sa.Column("title", sa.String(length=255), nullable=False),
+        sa.Column("service_name", sa.String(length=200), nullable=False),
+        sa.Column("authority", sa.String(length=200), nullable=False),
+        sa.Column("public_service", sa.String(length=14), nullable=True),
+        sa.Column("link", sa.String(length=2000), nullable=True),
+        sa.Column("state", sa.String(length=15), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('initiated', 'submitted', 'received', 'processing', 'action_required', 'completed')",
+            name=op.f("ck_cases_state"),
+        ),
+        sa.ForeignKeyConstraint(["company_id"], ["companies.id"], name=op.f("fk_cases_company_id_companies")),
+        sa.PrimaryKeyConstraint("company_id", "id", name=op.f("pk_cases")),
+    )
+    op.create_index("ix_cases_list", "cases", ["company_id", "is_open", "changed_at", "id"], unique=False)
+    op.create_index("uq_cases_external", "cases", ["sector", "external_id"], unique=True)
+    op.create_table(
         "outboxes",
         sa.Column("company_id", sa.Uuid(), nullable=False),
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),
         sa.Column("head", sa.LargeBinary(length=32), nullable=False),
         sa.ForeignKeyConstraint(["company_id"], ["companies.id"], name=op.f("fk_outboxes_company_id_companies")),
         sa.PrimaryKeyConstraint("company_id", name=op.f("pk_outboxes")),
+    )
+    op.create_table(
+        "case_events",
+        sa.Column("company_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("service", sa.String(length=63), nullable=False),
+        sa.Column("service_name", sa.String(length=200), nullable=False),
+        sa.Column("state", sa.String(length=15), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text", sa.String(length=500), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('initiated', 'submitted', 'received', 'processing', 'action_required', 'completed')",
+            name=op.f("ck_case_events_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["company_id", "case_id"], ["cases.company_id", "cases.id"], name=op.f("fk_case_events_company_id_cases")
+        ),
+        sa.PrimaryKeyConstraint("company_id", "id", name=op.f("pk_case_events")),
+        sa.UniqueConstraint("company_id", "case_id", "at", "state", name=op.f("uq_case_events_company_id")),
     )
     op.create_table(
         "sent_links",
@@ -180,6 +227,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_sent_files_path", "sent_files", ["path"], unique=False)
     op.add_column("messages", sa.Column("reply", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
+    op.add_column("messages", sa.Column("case_id", sa.Uuid(), nullable=True))
+    op.create_index(
+        "ix_messages_case",
+        "messages",
+        ["company_id", "case_id", "made_available_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("case_id IS NOT NULL"),
+    )
+    op.create_foreign_key(
+        op.f("fk_messages_company_id_cases"), "messages", "cases", ["company_id", "case_id"], ["company_id", "id"]
+    )
     op.add_column(
         "online_services", sa.Column("accepts_messages", postgresql.JSONB(astext_type=sa.Text()), nullable=True)
     )
@@ -190,9 +248,22 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER messages_keep_reply ON messages")
+    op.drop_constraint(op.f("fk_messages_company_id_cases"), "messages", type_="foreignkey")
+    op.drop_index("ix_messages_case", table_name="messages")
+    op.drop_column("messages", "case_id")
     op.drop_column("messages", "reply")
     op.drop_column("online_services", "accepts_messages")
-    for table in ("sent_files", "draft_files", "sent_messages", "drafts", "sent_links", "outboxes", "service_intakes"):
+    for table in (
+        "sent_files",
+        "draft_files",
+        "sent_messages",
+        "drafts",
+        "sent_links",
+        "case_events",
+        "outboxes",
+        "cases",
+        "service_intakes",
+    ):
         op.drop_table(table)
     op.drop_constraint(op.f("ck_memberships_roles"), "memberships", type_="check")
     op.execute("UPDATE memberships SET roles = array_remove(roles, 'correspondence')")
