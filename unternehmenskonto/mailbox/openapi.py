@@ -1,7 +1,8 @@
 """The delivery API as OpenAPI 3.1, generated from the schemas that check each request."""
 
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from unternehmenskonto.mailbox.cases.schemas import CaseAnswer, CaseSchema
@@ -18,23 +19,22 @@ CASE_STATUSES = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 REPLY_STATUSES = (401, 403, 404, 429, 500, 503)
 STATE_STATUSES = (401, 403, 404, 429, 500, 503)
 
+_MODELS: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
+    (MessageSchema, "validation"),
+    (MessageAnswer, "serialization"),
+    (MessageState, "serialization"),
+    (CaseSchema, "validation"),
+    (CaseAnswer, "serialization"),
+    (ReplyList, "serialization"),
+    (ReplyAnswer, "serialization"),
+    (AcknowledgementAnswer, "serialization"),
+    (ProblemDetails, "serialization"),
+]
+
 
 def document(base_url: str) -> dict[str, Any]:
     """Return the OpenAPI document of the delivery API."""
-    _, definitions = models_json_schema(
-        [
-            (MessageSchema, "validation"),
-            (MessageAnswer, "serialization"),
-            (MessageState, "serialization"),
-            (CaseSchema, "validation"),
-            (CaseAnswer, "serialization"),
-            (ReplyList, "serialization"),
-            (ReplyAnswer, "serialization"),
-            (AcknowledgementAnswer, "serialization"),
-            (ProblemDetails, "serialization"),
-        ],
-        ref_template=REF,
-    )
+    _, definitions = models_json_schema(_MODELS, ref_template=REF)
     return {
         "openapi": "3.1.1",
         "info": {
