@@ -18,6 +18,7 @@ from tests.provider.party import Party
 from unternehmenskonto import audit
 from unternehmenskonto.companies.models import Membership
 from unternehmenskonto.db import db
+from unternehmenskonto.mailbox.copies.models import MailboxExport
 from unternehmenskonto.mailbox.folders import actions as folders
 from unternehmenskonto.mailbox.folders import erasure
 from unternehmenskonto.mailbox.labels import actions as labels
@@ -118,6 +119,16 @@ def a_saved_search(membership: Membership) -> SavedSearch:
     return search
 
 
+def an_export(membership: Membership) -> str:
+    """Leave a running export and a finished one."""
+    a_decision(membership)
+    common = {"company_id": membership.company_id, "membership_id": membership.id, "language": "de", "total": 12_000}
+    done = {"state": "done", "written": 12_000, "damaged": 2, "size": 5_000_000, "path": "x", "sha256": "0" * 64}
+    db.session.add_all([MailboxExport(**common, state="running", written=4_000), MailboxExport(**common, **done)])
+    db.session.commit()
+    return "/postfach/export"
+
+
 def a_search(membership: Membership) -> str:
     """Return a search with filters that finds a message with long words."""
     a_decision(membership)
@@ -160,6 +171,7 @@ EXAMPLES: dict[str, Callable[[Membership], str]] = {
     "/postfach/gesendet/<uuid:sent_id>": writing_examples.a_copy,
     "/vorgaenge/<uuid:case_id>": a_case,
     "/postfach/neu": writing_examples.a_new_message,
+    "/postfach/export": an_export,
     "/postfach/suche": a_search,
     "/postfach/suche/gemerkt/<uuid:search_id>": lambda membership: (
         f"/postfach/suche/gemerkt/{a_saved_search(membership).id}"

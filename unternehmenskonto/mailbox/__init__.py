@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from unternehmenskonto.mailbox import api, commands, search, views, watch
+from unternehmenskonto.mailbox import api, commands, copies, search, views, watch
 from unternehmenskonto.mailbox import models as models
 from unternehmenskonto.mailbox.cases import api as cases_api
 from unternehmenskonto.mailbox.cases import models as cases_models  # noqa: F401
@@ -35,3 +35,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(cases_views.bp)
     app.register_blueprint(conversations_views.bp)
     search.init_app(app)
+    copies.init_app(app)

@@ -13,6 +13,7 @@ from unternehmenskonto.errors import Unavailable
 from unternehmenskonto.jobs import job
 from unternehmenskonto.mailbox.actions import StoredFile
 from unternehmenskonto.mailbox.conversations.models import DraftFile, SentFile
+from unternehmenskonto.mailbox.copies.models import MailboxExport
 from unternehmenskonto.mailbox.intake import Upload
 from unternehmenskonto.mailbox.models import Attachment
 
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 #: A stored object without a message is left alone for so long: its request may still run.
 ORPHAN_AGE = timedelta(days=1)
 #: Where the names of objects are written that somebody needs.
-PATHS = (Attachment.path, DraftFile.path, SentFile.path)
+PATHS = (Attachment.path, MailboxExport.path, DraftFile.path, SentFile.path)
 
 
 @contextmanager

@@ -11,8 +11,14 @@ from tests.worker import work_off
 from unternehmenskonto import storage
 from unternehmenskonto.db import db
 from unternehmenskonto.mailbox.models import Attachment, Message
-from unternehmenskonto.mailbox.search import files, results
-from unternehmenskonto.mailbox.search.models import AttachmentText, SearchBacklog, SearchSegment
+from unternehmenskonto.mailbox.search import files, index, results
+from unternehmenskonto.mailbox.search.models import (
+    AttachmentText,
+    SearchBacklog,
+    SearchDocument,
+    SearchSegment,
+    SearchWord,
+)
 
 
 def read_all(message: Message) -> None:
@@ -99,3 +105,15 @@ def test_the_worker_reads_files_and_old_mailboxes(fresh_app: Flask) -> None:
     assert (done.searched, done.total, done.files_waiting) == (6, 6, 0)
     assert db.session.query(SearchSegment).one().messages == 6
     assert db.session.query(Attachment).count() == 1
+
+
+def test_erased_messages_leave_no_word_behind(client: FlaskClient) -> None:
+    membership = reader(client)
+    kept, gone = fill(membership, [{"subject": "Gewerbesteuer"}, {"subject": "Geheimwort Gewerbesteuer"}])
+    index.forget(membership.company_id, [gone.sequence_number])
+    db.session.execute(db.delete(SearchDocument).filter_by(sequence_number=gone.sequence_number))
+    files.forget_words(company_id=str(membership.company_id), segment=0)
+    words = set(db.session.scalars(db.select(SearchWord.word)))
+    assert "geheimwort" not in words and "gewerbesteuer" in words
+    assert found(membership, "geheimwort") == [] and found(membership, "steuer") == [kept.sequence_number]
+    assert results.coverage(acting(membership)).total == 1

@@ -17,7 +17,7 @@ from unternehmenskonto.errors import Unavailable
 from unternehmenskonto.jobs import defer, job
 from unternehmenskonto.mailbox.models import Attachment, Message
 from unternehmenskonto.mailbox.search import index
-from unternehmenskonto.mailbox.search.models import AttachmentText, SearchBacklog
+from unternehmenskonto.mailbox.search.models import AttachmentText, SearchBacklog, SearchSegment
 
 log = structlog.get_logger()
 
@@ -106,3 +106,12 @@ def catch_up() -> None:
     if last == waiting.last_sequence:
         db.session.delete(waiting)
     defer("search.catch_up")
+
+
+@job("search.forget_words")
+def forget_words(company_id: str, segment: int) -> None:
+    """Remove the words of erased messages from the vocabulary of a segment."""
+    # A delivery adds its words before its document is seen; it waits for the segment, and so does this.
+    key = (uuid.UUID(company_id), segment)
+    if db.session.get(SearchSegment, key, with_for_update=True) is not None:
+        index.forget_words(*key)

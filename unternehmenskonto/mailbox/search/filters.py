@@ -1,14 +1,16 @@
 """What a search asks for: words and filters, as conditions on messages."""
 
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, exists, false
+from sqlalchemy import ColumnElement, and_, exists
 
 from unternehmenskonto.db import now
 from unternehmenskonto.mailbox.deadlines import legal_day
+from unternehmenskonto.mailbox.labels.models import MessageLabel
 from unternehmenskonto.mailbox.models import Attachment, Message
 from unternehmenskonto.mailbox.places import lies_in
 
@@ -38,8 +40,8 @@ class Filters:
     attachment: str = ""
     #: inbox, archive or bin
     folder: str = ""
-    #: Further conditions of other features, already written for Message.
-    more: tuple[ColumnElement[bool], ...] = field(default=(), compare=False)
+    #: Id of a label.
+    label: str = ""
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return what must hold for a message, without words and company; the bin is searched only if it is named."""
@@ -55,7 +57,9 @@ class Filters:
             found.append(Message.made_available_at >= since)
         if until is not None:
             found.append(Message.made_available_at < until)
-        return [*found, *self.more]
+        if self.label:
+            found.append(_has_label(uuid.UUID(self.label)))
+        return found
 
     def period(self) -> tuple[datetime | None, datetime | None]:
         """Return the first moment and the one after the last; both days count in full."""
@@ -86,9 +90,12 @@ def _has_attachment() -> ColumnElement[bool]:
     return exists().where(Attachment.company_id == Message.company_id, Attachment.message_id == Message.id)
 
 
-def nothing() -> ColumnElement[bool]:
-    """Return the condition that no message fulfils, for a value that does not exist."""
-    return false()
+def _has_label(label_id: uuid.UUID) -> ColumnElement[bool]:
+    return exists().where(
+        MessageLabel.company_id == Message.company_id,
+        MessageLabel.message_id == Message.id,
+        MessageLabel.label_id == label_id,
+    )
 
 
 _CHOICES: dict[str, dict[str, Any]] = {

@@ -8,6 +8,7 @@ from flask_wtf import FlaskForm
 from wtforms import DateField, SearchField, SelectField, StringField
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
+from unternehmenskonto.mailbox.labels.models import Label
 from unternehmenskonto.mailbox.search.filters import Filters
 from unternehmenskonto.mailbox.search.models import SearchSender
 
@@ -83,11 +84,13 @@ class SearchForm(FlaskForm):
         choices=_choices({"inbox": _l("Posteingang"), "archive": _l("Archiv"), "bin": _l("Papierkorb")}),
         default="",
     )
+    kennzeichen = _Choice(_l("Kennzeichen"), default="")
     von = _Day(_l("Bereitgestellt ab"), format=["%Y-%m-%d", "%d.%m.%Y"], validators=[Optional()])
     bis = _Day(_l("Bereitgestellt bis"), format=["%Y-%m-%d", "%d.%m.%Y"], validators=[Optional()])
 
-    def offer(self, senders: Iterable[SearchSender]) -> None:
-        """Fill the lists of authorities and services with those that have written to this mailbox."""
+    def offer(self, senders: Iterable[SearchSender], labels: Iterable[Label]) -> None:
+        """Fill the lists with who has written to this mailbox and with the company's labels."""
+        self.kennzeichen.choices = _choices({str(one.id): one.name for one in labels})()
         known = list(senders)
         services = {one.service: one.name for one in known}
         self.absender.choices = _choices({name: name for name in sorted({one.authority for one in known})})()
@@ -109,6 +112,7 @@ class SearchForm(FlaskForm):
             deadline=self.frist.data,
             attachment=self.anhang.data,
             folder=self.ordner.data,
+            label=self.kennzeichen.data,
             since=self.von.data,
             until=self.bis.data,
         )

@@ -88,6 +88,17 @@ WHERE known.company_id = :company AND known.segment = gone.segment
 )
 
 
+_FORGET_WORDS = text(
+    """
+DELETE FROM search_words WHERE company_id = :company AND segment = :segment AND word NOT IN (
+    SELECT DISTINCT word FROM search_documents, unnest(string_to_array(btrim(words), ' ')) AS word
+    WHERE company_id = :company AND segment = :segment
+        AND sequence_number BETWEEN :first AND :last
+)
+"""
+)
+
+
 def add(message: Message, attachments: Sequence[Attachment]) -> None:
     """Make a delivered message findable, in the delivery's transaction; its PDF files are read by jobs later."""
     files = [one for one in attachments if one.media_type == PDF]
@@ -150,8 +161,26 @@ def is_indexed(company_id: uuid.UUID, sequence_number: int) -> bool:
 
 
 def forget(company_id: uuid.UUID, sequence_numbers: Sequence[int]) -> None:
-    """Take messages that are about to be erased out of the counts; their words go with their rows."""
+    """Take messages that are about to be erased out of the counts; their words go with their rows.
+
+    A job removes what no other message of the segment has from the vocabulary.
+    """
     db.session.execute(_FORGET, {"company": company_id, "numbers": list(sequence_numbers), "pdf": PDF})
+    for segment in {number >> SEGMENT_BITS for number in sequence_numbers}:
+        defer("search.forget_words", company_id=str(company_id), segment=segment)
+
+
+def forget_words(company_id: uuid.UUID, segment: int) -> None:
+    """Remove words that no message of the segment has any more."""
+    db.session.execute(
+        _FORGET_WORDS,
+        {
+            "company": company_id,
+            "segment": segment,
+            "first": segment << SEGMENT_BITS,
+            "last": ((segment + 1) << SEGMENT_BITS) - 1,
+        },
+    )
 
 
 def _parameters(words: Words) -> dict[str, list[str]]:

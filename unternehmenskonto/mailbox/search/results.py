@@ -11,6 +11,7 @@ from sqlalchemy.orm import selectinload
 from unternehmenskonto.db import db, now
 from unternehmenskonto.mailbox import inbox, markup
 from unternehmenskonto.mailbox.deadlines import legal_day
+from unternehmenskonto.mailbox.labels.models import Label
 from unternehmenskonto.mailbox.models import Message
 from unternehmenskonto.mailbox.search import highlight, queries
 from unternehmenskonto.mailbox.search.filters import Filters
@@ -94,6 +95,12 @@ def senders(actor: Actor) -> list[SearchSender]:
     query = select(SearchSender).where(SearchSender.company_id == actor.company_id)
     ordered = query.order_by(SearchSender.authority, SearchSender.name, SearchSender.service)
     return list(db.session.scalars(ordered.limit(MAXIMUM_SENDERS)))
+
+
+def labels(actor: Actor) -> list[Label]:
+    """Return the labels of the company by name."""
+    query = select(Label).where(Label.company_id == actor.company_id).order_by(Label.name)
+    return list(db.session.scalars(query.limit(MAXIMUM_SENDERS)))
 
 
 def _newer(numbers: list[int], before: int) -> int:

@@ -115,7 +115,7 @@ def take_back(search_id: uuid.UUID) -> Response:
 
 def _form(values: Any) -> SearchForm:
     form = SearchForm(values)
-    form.offer(results.senders(current_actor()))
+    form.offer(results.senders(current_actor()), results.labels(current_actor()))
     return form
 
 

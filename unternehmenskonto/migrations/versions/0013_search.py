@@ -163,6 +163,38 @@ def upgrade() -> None:
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
     op.execute(KEYS)
+    op.create_table(
+        "mailbox_exports",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("company_id", sa.Uuid(), nullable=False),
+        sa.Column("membership_id", sa.Uuid(), nullable=False),
+        sa.Column("language", sa.String(length=2), nullable=False),
+        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("written", sa.Integer(), nullable=False),
+        sa.Column("closed", sa.Integer(), nullable=False),
+        sa.Column("damaged", sa.Integer(), nullable=False),
+        sa.Column("path", sa.String(length=100), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=True),
+        sa.Column("sha256", sa.String(length=64), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'running', 'done', 'failed', 'cancelled', 'removed')",
+            name=op.f("ck_mailbox_exports_state"),
+        ),
+        sa.ForeignKeyConstraint(["company_id"], ["companies.id"], name=op.f("fk_mailbox_exports_company_id_companies")),
+        sa.ForeignKeyConstraint(
+            ["membership_id"], ["memberships.id"], name=op.f("fk_mailbox_exports_membership_id_memberships")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox_exports")),
+    )
+    op.create_index("ix_mailbox_exports_membership", "mailbox_exports", ["membership_id", "created_at"])
+    op.create_index("ix_mailbox_exports_path", "mailbox_exports", ["path"])
+    op.create_index(
+        "uq_mailbox_exports_open", "mailbox_exports", ["company_id"], unique=True,
+        postgresql_where=sa.text("state IN ('waiting', 'running')"),
+    )
     # What is rare in a mailbox is found without reading the rest: unread messages, those of one service.
     op.create_index(
         "ix_messages_unread", "messages", ["company_id", "sequence_number"], postgresql_where=sa.text("is_unread")
@@ -179,6 +211,7 @@ def downgrade() -> None:
     op.drop_index("ix_messages_sender", table_name="messages")
     op.drop_index("ix_messages_unread", table_name="messages")
     for table in (
+        "mailbox_exports",
         "saved_searches", "attachment_texts", "search_backlog", "search_senders", "search_words", "search_documents",
         "search_segments",
     ):
