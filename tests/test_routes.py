@@ -104,7 +104,8 @@ GET       /postfach/gesendet/<uuid:sent_id>  permission mailbox.read
 GET       /postfach/gesendet/<uuid:sent_id>/anhang/<uuid:file_id>  permission mailbox.read
 GET       /postfach/gesendet/<uuid:sent_id>/nachweis/<kind>  permission mailbox.read
 GET       /postfach/neu  permission mailbox.manage
-GET POST  /postfach/export  permission mailbox.read
+GET       /postfach/export  permission mailbox.read
+POST      /postfach/export  permission mailbox.read
 POST      /postfach/export/<uuid:export_id>/abbrechen  permission mailbox.read
 POST      /postfach/export/<uuid:export_id>/datei  permission mailbox.read
 GET       /postfach/suche  permission mailbox.read
