@@ -185,7 +185,7 @@ def test_readers_at_the_same_moment_make_one_retrieval(fresh_app: Flask) -> None
     readers = [make_membership(company=company) for _ in range(READERS_AT_ONCE)]
     warm_up, message = put(company, service), put(company, service, regime="vwvfg41_2a")
     cookies = [session_cookie(membership) for membership in readers]
-    address = f"/postfach/{message.id}"
+    address = f"/postfach/{message.id}/abrufen"
     first = f"/postfach/{warm_up.id}"
     db.session.commit()
     # Templates are compiled at their first use; that is not what is held under the lock in a running server.
